@@ -1,0 +1,165 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/spf13/cobra"
+
+	"github.com/finch-llm/finch/evaluator"
+	"github.com/finch-llm/finch/experiment"
+	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/model/tokenizer"
+)
+
+func newEval() *cobra.Command {
+	var base, data string
+	var context, chunks int
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "eval MODEL",
+		Short: "perplexity, and KL divergence from a base model, on a text",
+		Long: `eval measures a model on a text as llama.cpp's perplexity program does: the text's tokens in chunks of --context,
+each token of a chunk's second half predicted from what comes before it in the chunk. With --base it also gives the KL
+divergence from that model and how often both find the same token most likely.`,
+		Example: `  finch eval builtin:finchling
+  finch eval q4.gguf --base f16.gguf --data wiki.test.raw`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if context < 4 {
+				return usagef("--context %d: write 4 or more", context)
+			}
+			if chunks < 0 {
+				return usagef("--chunks %d: write a number of chunks, or 0 for the whole text", chunks)
+			}
+			r, err := evaluate(c, args[0], base, data, context, chunks)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				e := json.NewEncoder(c.OutOrStdout())
+				e.SetIndent("", "  ")
+				return e.Encode(r)
+			}
+			r.print(c)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&base, "base", "", "the model to compare with")
+	c.Flags().StringVar(&data, "data", "builtin:evaluation", "the text: a file, builtin:evaluation or builtin:calibration")
+	c.Flags().IntVar(&context, "context", 512, "tokens per chunk")
+	c.Flags().IntVar(&chunks, "chunks", 0, "use only so many chunks; 0: all")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// evaluation is what eval prints. Errors are standard errors over positions, as llama.cpp's ±.
+type evaluation struct {
+	Model     string   `json:"model"`
+	Base      string   `json:"base,omitempty"`
+	Data      string   `json:"data"`
+	Context   int      `json:"context"`
+	Chunks    int      `json:"chunks"`
+	Positions int      `json:"positions"`
+	PPL       float64  `json:"ppl"`
+	PPLError  float64  `json:"ppl_error"`
+	KL        *float64 `json:"kl,omitempty"`
+	KLError   *float64 `json:"kl_error,omitempty"`
+	SameTop   *float64 `json:"same_top,omitempty"`
+	Kernels   string   `json:"kernels"`
+}
+
+func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*evaluation, error) {
+	path, err := kernelPath(c)
+	if err != nil {
+		return nil, err
+	}
+	workers, err := threads(c)
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.Open(ref)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	options := evaluator.Options{Path: path, Workers: workers, Context: context}
+	if base != "" {
+		if options.Teacher, err = model.Open(base); err != nil {
+			return nil, err
+		}
+		defer options.Teacher.Close()
+	}
+	if context > m.Context {
+		return nil, usagef("--context %d: the model's context is %d", context, m.Context)
+	}
+	text, err := experiment.ReadText(data)
+	if err != nil {
+		return nil, err
+	}
+	corpus, err := chunked(m.Tokenizer, text, context, chunks)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", data, err)
+	}
+	engine, err := evaluator.New(m, options)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := engine.Score(c.Context(), []*model.Network{&m.Network}, corpus.Whole())
+	if err != nil {
+		return nil, err
+	}
+	s := &scores[0]
+	n := float64(s.Positions)
+	r := &evaluation{
+		Model: ref, Base: base, Data: data, Context: context, Chunks: corpus.Len(), Positions: s.Positions,
+		PPL: s.Perplexity(), PPLError: s.Perplexity() * standardError(s.NLL, s.NLL2, n), Kernels: path.Name(),
+	}
+	if base != "" {
+		kl, klError, same := s.MeanKL(), standardError(s.KL, s.KL2, n), float64(s.Same)/n
+		r.KL, r.KLError, r.SameTop = &kl, &klError, &same
+	}
+	return r, nil
+}
+
+// standardError of the mean of n values with the given sum and sum of squares.
+func standardError(sum, squares, n float64) float64 {
+	mean := sum / n
+	return math.Sqrt(max(0, squares/n-mean*mean) / (n - 1))
+}
+
+func (r *evaluation) print(c *cobra.Command) {
+	out := c.OutOrStdout()
+	fmt.Fprintf(out, "%s on %s: %d chunks of %d tokens, %d predictions, kernels %s\n", r.Model, r.Data, r.Chunks, r.Context, r.Positions, r.Kernels)
+	fmt.Fprintf(out, "Mean PPL(Q)  : %10.4f ± %.4f\n", r.PPL, r.PPLError)
+	if r.KL != nil {
+		fmt.Fprintf(out, "Mean KLD     : %10.6f ± %.6f\n", *r.KL, *r.KLError)
+		fmt.Fprintf(out, "Same top p   : %9.3f %%\n", *r.SameTop*100)
+	}
+}
+
+// chunked cuts a text as llama.cpp does: consecutive chunks of context tokens, scored in their second half; a model
+// that begins texts with a BOS token sees it in place of each chunk's first token.
+func chunked(t *tokenizer.Tokenizer, text string, context, chunks int) (*evaluator.Corpus, error) {
+	ids := t.Encode(text)
+	bos, add := t.BOS()
+	if add {
+		ids = append([]int32{bos}, ids...)
+	}
+	n := len(ids) / context
+	if chunks > 0 {
+		n = min(n, chunks)
+	}
+	corpus, err := evaluator.NewCorpus(ids, max(n, 1)*context, context)
+	if err != nil {
+		return nil, err
+	}
+	corpus.From = context / 2
+	if add {
+		for i := 0; i < len(corpus.Tokens); i += context {
+			corpus.Tokens[i] = bos
+		}
+	}
+	return corpus, nil
+}

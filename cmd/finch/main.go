@@ -1,0 +1,10 @@
+// Command finch searches, by evolution, for the best per-layer compression of a language model.
+package main
+
+import (
+	"os"
+
+	"github.com/finch-llm/finch/cmd"
+)
+
+func main() { os.Exit(cmd.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }

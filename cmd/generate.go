@@ -1,0 +1,139 @@
+package cmd
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
+)
+
+func newGenerate() *cobra.Command {
+	var s sampler
+	var prompt string
+	var tokens int
+	c := &cobra.Command{
+		Use:   "generate MODEL --prompt TEXT",
+		Short: "continue a text: hear what compression did to a model",
+		Example: `  finch generate builtin:finchling --prompt "Call me"
+  finch generate model.gguf --prompt "The capital of France is" --temperature 0`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case tokens < 1:
+				return usagef("--tokens %d: write 1 or more", tokens)
+			case !(s.temperature >= 0) || math.IsInf(s.temperature, 0):
+				return usagef("--temperature %v: write 0 (always the most likely token) or more", s.temperature)
+			case !(s.topP > 0 && s.topP <= 1):
+				return usagef("--top-p %v: write a number above 0 and up to 1", s.topP)
+			}
+			path, err := kernelPath(c)
+			if err != nil {
+				return err
+			}
+			m, err := model.Open(args[0])
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			return generate(c, m, path, s, prompt, tokens)
+		},
+	}
+	c.Flags().StringVarP(&prompt, "prompt", "p", "", "the text to continue; empty: begin a text")
+	c.Flags().IntVarP(&tokens, "tokens", "n", 128, "how many tokens to add at most")
+	c.Flags().Float64Var(&s.temperature, "temperature", 0.8, "randomness; 0 takes the most likely token")
+	c.Flags().Float64Var(&s.topP, "top-p", 0.95, "sample from the smallest set of tokens with this probability")
+	c.Flags().Uint64Var(&s.seed, "seed", 1, "seed of the random draws")
+	return c
+}
+
+func generate(c *cobra.Command, m *model.Model, path *kernels.Path, s sampler, prompt string, tokens int) error {
+	ids := m.Tokenizer.Encode(prompt)
+	bos, add := m.Tokenizer.BOS()
+	if bos >= 0 && (add || len(ids) == 0) {
+		ids = append([]int32{bos}, ids...)
+	}
+	if len(ids) == 0 {
+		return usagef("the model has no token to begin a text with: give a --prompt")
+	}
+	if len(ids) >= m.Context {
+		return usagef("the prompt has %d tokens, the model's context is %d: shorten it", len(ids), m.Context)
+	}
+	context := min(m.Context, len(ids)+tokens)
+	runner := model.NewRunner(m, path, context)
+	cache := runner.NewCache()
+	hidden := make([]float32, len(ids)*m.Hidden)
+	logits := make([]float32, m.Vocab)
+	out, printed := c.OutOrStdout(), ""
+	fmt.Fprint(out, prompt)
+	var text []int32
+	for next := ids; ; next = ids[len(ids)-1:] {
+		if err := c.Context().Err(); err != nil {
+			return err
+		}
+		if err := runner.Extend(hidden, &m.Network, next, cache); err != nil {
+			return err
+		}
+		runner.Worker().MatMul(logits, hidden[(len(next)-1)*m.Hidden:len(next)*m.Hidden], 1, m.Head)
+		id := s.sample(logits, len(text))
+		if id == m.Tokenizer.EOS() || len(ids) == context {
+			break
+		}
+		ids, text = append(ids, id), append(text, id)
+		// Print whole characters only: a token may end within one.
+		if decoded := m.Tokenizer.Decode(text); !strings.HasSuffix(decoded, "\uFFFD") {
+			fmt.Fprint(out, strings.TrimPrefix(decoded, printed))
+			printed = decoded
+		}
+	}
+	fmt.Fprintln(out)
+	return nil
+}
+
+// sampler draws tokens by nucleus sampling (Holtzman et al., arXiv 1904.09751).
+type sampler struct {
+	temperature, topP float64
+	seed              uint64
+}
+
+// sample picks the token at the given position from its logits [vocab].
+func (s sampler) sample(logits []float32, position int) int32 {
+	best := int32(0)
+	for i, l := range logits {
+		if l > logits[best] {
+			best = int32(i)
+		}
+	}
+	if s.temperature == 0 {
+		return best
+	}
+	type choice struct {
+		id int32
+		p  float64
+	}
+	choices, sum := make([]choice, len(logits)), 0.0
+	for i, l := range logits {
+		p := math.Exp(float64(l-logits[best]) / s.temperature)
+		choices[i] = choice{int32(i), p}
+		sum += p
+	}
+	slices.SortStableFunc(choices, func(a, b choice) int { return cmp.Compare(b.p, a.p) })
+	nucleus, n := 0.0, 0
+	for n < len(choices) && nucleus < s.topP*sum {
+		nucleus += choices[n].p
+		n++
+	}
+	at := rand.New(rand.NewPCG(s.seed, uint64(position))).Float64() * nucleus
+	for _, c := range choices[:n] {
+		if at -= c.p; at < 0 {
+			return c.id
+		}
+	}
+	return choices[0].id
+}

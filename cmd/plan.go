@@ -1,0 +1,81 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/finch-llm/finch/experiment"
+	"github.com/finch-llm/finch/store"
+)
+
+func newPlan() *cobra.Command {
+	var only string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "plan [experiments.toml]",
+		Short: "say what a file's experiments will take: tokens, time, memory, disk",
+		Long: `plan checks every experiment of a file, measures for a moment how fast this machine scores the model, and says what running
+them all will take. Nothing is written.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			file, err := loadExperiments(args, only)
+			if err != nil {
+				return err
+			}
+			session, err := newSession(c)
+			if err != nil {
+				return err
+			}
+			defer session.Close()
+			var list []*experiment.Task
+			for i := range file.Experiments {
+				task, err := session.Prepare(&file.Experiments[i])
+				if err != nil {
+					return configError(err)
+				}
+				list = append(list, task)
+			}
+			plans, err := session.Plans(c.Context(), list)
+			if err != nil {
+				return configError(err)
+			}
+			if asJSON {
+				e := json.NewEncoder(c.OutOrStdout())
+				e.SetIndent("", "  ")
+				return e.Encode(plans)
+			}
+			return store.Render(c.OutOrStdout(), planTable(plans), "table")
+		},
+	}
+	c.Flags().StringVar(&only, "only", "", "plan only the experiment with this name")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// printPlans shows what is about to run, and refuses it if the machine lacks the room.
+func printPlans(c *cobra.Command, s *experiment.Session, list []*experiment.Task) error {
+	plans, err := s.Plans(c.Context(), list)
+	if err != nil {
+		return configError(err)
+	}
+	if err := store.Render(c.ErrOrStderr(), planTable(plans), "table"); err != nil {
+		return err
+	}
+	return s.Fits(plans)
+}
+
+func planTable(plans []experiment.Plan) *store.Table {
+	t := &store.Table{Columns: []string{"experiment", "method", "budget", "seeds", "tokens", "time", "memory", "disk"}}
+	for _, p := range plans {
+		t.Rows = append(t.Rows, []any{
+			p.Experiment, p.Method, p.Budget, int64(p.Seeds), p.Tokens,
+			(time.Duration(p.Seconds) * time.Second).String(), mebibytes(p.MemoryBytes), mebibytes(p.DiskBytes),
+		})
+	}
+	return t
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

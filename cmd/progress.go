@@ -1,0 +1,164 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/finch-llm/finch/experiment"
+)
+
+// newProgress shows progress as a live bar on a terminal, and as plain lines elsewhere.
+func newProgress(w io.Writer) experiment.Progress {
+	if f, ok := w.(*os.File); ok && isTerminal(f) {
+		return &bars{out: w}
+	}
+	return &lines{out: w}
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// state is what both kinds of progress know about the current run.
+type state struct {
+	name     string
+	total    int64 // tokens
+	scored   int64 // tokens in this session
+	replayed int64 // tokens answered from the database
+	start    time.Time
+	update   experiment.Update
+}
+
+func (s *state) begin(name string, seed uint64, tokens int64) {
+	*s = state{name: fmt.Sprintf("%s seed %d", name, seed), total: tokens, start: time.Now()}
+}
+
+func (s *state) scoredBatch(u experiment.Update) {
+	s.update = u
+	if u.Replayed {
+		s.replayed += u.Tokens
+	} else {
+		s.scored += u.Tokens
+	}
+}
+
+// rate is tokens per second in this session.
+func (s *state) rate() float64 {
+	if seconds := time.Since(s.start).Seconds(); seconds > 0 {
+		return float64(s.scored) / seconds
+	}
+	return 0
+}
+
+// left is the time that the run still takes at this rate.
+func (s *state) left() time.Duration {
+	rate := s.rate()
+	if rate == 0 {
+		return 0
+	}
+	return time.Duration(float64(max(0, s.total-s.scored-s.replayed)) / rate * float64(time.Second)).Round(time.Second)
+}
+
+func (s *state) text() string {
+	return fmt.Sprintf("generation %d/%d  best %.5f  %.0f tokens/s  %v left", s.update.Generation, s.update.Generations, s.update.Best, s.rate(), s.left())
+}
+
+// lines writes a line now and then.
+type lines struct {
+	out  io.Writer
+	last time.Time
+	state
+}
+
+const linePeriod = 5 * time.Second
+
+func (l *lines) Levels(done, total int) {
+	if done == total || time.Since(l.last) > linePeriod {
+		l.last = time.Now()
+		fmt.Fprintf(l.out, "levels: %d of %d\n", done, total)
+	}
+}
+
+func (l *lines) Begin(name string, seed uint64, tokens int64) {
+	l.begin(name, seed, tokens)
+	l.last = time.Now()
+	fmt.Fprintf(l.out, "%s: up to %d tokens to score\n", l.name, tokens)
+}
+
+func (l *lines) Scored(u experiment.Update) {
+	l.scoredBatch(u)
+	if time.Since(l.last) > linePeriod {
+		l.last = time.Now()
+		fmt.Fprintf(l.out, "%s: %s\n", l.name, l.text())
+	}
+}
+
+func (l *lines) End() {
+	fmt.Fprintf(l.out, "%s: ended after generation %d, %d tokens scored, %d from the database, %v\n",
+		l.name, l.update.Generation, l.scored, l.replayed, time.Since(l.start).Round(100*time.Millisecond))
+}
+
+// bars draws one live bar at a time.
+type bars struct {
+	out io.Writer
+	state
+	pool   *mpb.Progress
+	bar    *mpb.Bar
+	levels bool
+	label  atomic.Pointer[string] // read by the goroutine that draws
+}
+
+func (b *bars) open(name string, total int64, text func() string) {
+	b.close()
+	b.pool = mpb.New(mpb.WithOutput(b.out), mpb.WithWidth(40))
+	b.bar = b.pool.AddBar(total,
+		mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR), decor.Percentage(decor.WCSyncSpace)),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return text() })))
+}
+
+func (b *bars) close() {
+	if b.pool == nil {
+		return
+	}
+	b.bar.Abort(false)
+	b.pool.Wait()
+	b.pool = nil
+}
+
+func (b *bars) Levels(done, total int) {
+	if !b.levels {
+		b.levels = true
+		b.open("levels", int64(total), func() string { return "" })
+	}
+	b.bar.SetCurrent(int64(done))
+	if done == total {
+		b.levels = false
+		b.close()
+	}
+}
+
+func (b *bars) Begin(name string, seed uint64, tokens int64) {
+	b.begin(name, seed, tokens)
+	b.relabel()
+	b.open(b.name, tokens, func() string { return *b.label.Load() })
+}
+
+func (b *bars) relabel() {
+	text := b.text()
+	b.label.Store(&text)
+}
+
+func (b *bars) Scored(u experiment.Update) {
+	b.scoredBatch(u)
+	b.relabel()
+	b.bar.SetCurrent(b.scored + b.replayed)
+}
+
+func (b *bars) End() { b.close() }

@@ -1,0 +1,123 @@
+// Package cmd is the command line of finch: one file per command, and all wiring of the rooms. It is a package of its
+// own, so that a program with further search methods can be finch plus these.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/finch-llm/finch/kernels"
+)
+
+// Exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// usageError is a mistake in flags, arguments or an experiment file: nothing was started.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errInterrupted ends a command that was asked to stop and has committed what it had.
+var errInterrupted = errors.New("interrupted")
+
+// Main runs the command line and returns the exit code. Results go to stdout, progress and errors to stderr.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() { // a second signal ends the process at once: what is committed is safe
+		<-ctx.Done()
+		stop()
+	}()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errInterrupted), ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "finch: interrupted")
+		return exitInterrupted
+	case errors.As(err, &usage):
+		fmt.Fprintln(stderr, "finch:", err)
+		return exitUsage
+	default:
+		fmt.Fprintln(stderr, "finch:", err)
+		return exitFailed
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "finch",
+		Short: "evolutionary search for the best per-layer compression of a language model",
+		Long: `finch searches, by evolution, how strongly each part of a language model can be compressed: a sparsity, a
+bitwidth or a dropped sublayer for every layer, under one budget. It scores each candidate by running the compressed
+model, and keeps every generation in an SQLite database, from which an interrupted search goes on.
+
+  finch run experiments.toml      run, or resume, every experiment of a file
+  finch query best                what came out`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.PersistentFlags().String("db", "finch.db", "the database of runs")
+	root.PersistentFlags().Int("threads", runtime.GOMAXPROCS(0), "worker threads; results do not depend on their number")
+	root.PersistentFlags().String("kernels", os.Getenv("FINCH_KERNELS"), "instruction set to use (default: the fastest here; also FINCH_KERNELS)")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w: see %s --help", err, c.CommandPath())
+	})
+	root.AddCommand(newRun(), newPlan(), newStatus(), newBest(), newQuery(), newEval(), newGenerate(), newInspect(), newCheck())
+	for _, c := range root.Commands() {
+		args := c.Args
+		c.Args = func(c *cobra.Command, a []string) error {
+			if err := args(c, a); err != nil {
+				return usagef("%w: see %s --help", err, c.CommandPath())
+			}
+			return nil
+		}
+	}
+	return root
+}
+
+// kernelPath is the path that --kernels asks for.
+func kernelPath(c *cobra.Command) (*kernels.Path, error) {
+	name, _ := c.Flags().GetString("kernels")
+	p, err := kernels.Select(name)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return p, nil
+}
+
+func threads(c *cobra.Command) (int, error) {
+	n, _ := c.Flags().GetInt("threads")
+	if n < 1 || n > 4096 {
+		return 0, usagef("--threads %d: write a number from 1 to 4096", n)
+	}
+	return n, nil
+}
+
+func database(c *cobra.Command) string {
+	path, _ := c.Flags().GetString("db")
+	return path
+}

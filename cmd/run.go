@@ -1,0 +1,219 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/experiment"
+	"github.com/finch-llm/finch/internal/filelock"
+	"github.com/finch-llm/finch/search"
+	"github.com/finch-llm/finch/store"
+)
+
+func newRun() *cobra.Command {
+	var only string
+	var fresh bool
+	c := &cobra.Command{
+		Use:   "run [experiments.toml]",
+		Short: "run, or resume, every experiment of a file",
+		Long: `run executes every experiment of a file, each with each of its seeds, and prints what came out. Everything is kept in the
+database (--db) as it happens: interrupt the command and give it again, and it goes on where it was.`,
+		Example: `  finch run experiments.toml
+  finch run --only bits-3.5 --fresh`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			file, err := loadExperiments(args, only)
+			if err != nil {
+				return err
+			}
+			return run(c, file, fresh)
+		},
+	}
+	c.Flags().StringVar(&only, "only", "", "run only the experiment with this name")
+	c.Flags().BoolVar(&fresh, "fresh", false, "set earlier runs of these experiments aside and start anew")
+	return c
+}
+
+// loadExperiments reads the file that the arguments name, experiments.toml by default, or one experiment of it.
+func loadExperiments(args []string, only string) (*configs.File, error) {
+	path := "experiments.toml"
+	if len(args) > 0 {
+		path = args[0]
+	}
+	decoder := configs.Decoder{Level: levelTrait}
+	for _, m := range search.Methods() {
+		decoder.Methods = append(decoder.Methods, m.Name)
+	}
+	file, err := decoder.Load(path)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if only != "" {
+		e, err := file.Find(only)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		file.Experiments = []configs.Experiment{*e}
+	}
+	return file, nil
+}
+
+// levelTrait asks the compressors, which know best, whether a level exists, and the configuration what it means.
+func levelTrait(name string) (configs.Trait, error) {
+	if _, err := compress.ParseLevel(name); err != nil {
+		return configs.Trait{}, err
+	}
+	return configs.ParseLevel(name)
+}
+
+func run(c *cobra.Command, file *configs.File, fresh bool) error {
+	ctx, path := c.Context(), database(c)
+	lock, err := filelock.Acquire(path + ".lock")
+	var held *filelock.HeldError
+	switch {
+	case errors.As(err, &held):
+		return fmt.Errorf("another finch is running on %s: %w: wait for it, or use another --db", path, err)
+	case err != nil:
+		return fmt.Errorf("%w: choose a --db in a folder that can be written to", err)
+	}
+	defer lock.Release()
+	session, err := newSession(c)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	if session.DB, err = store.Open(ctx, path, store.Options{}); err != nil {
+		return err
+	}
+	defer session.DB.Close()
+
+	jobs, done, err := prepare(ctx, session, file, fresh)
+	if err != nil {
+		return err
+	}
+	if len(jobs) > 0 {
+		if err := printPlans(c, session, tasks(jobs)); err != nil {
+			return err
+		}
+	}
+	for _, j := range jobs {
+		problem, err := session.Build(ctx, j.task)
+		if err == nil {
+			for _, seed := range j.seeds {
+				if _, err = session.Run(ctx, problem, seed, fresh); err != nil {
+					break
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: what was scored is in %s; the same command goes on from there", errInterrupted, path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(jobs) == 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "all %d runs are done already; --fresh starts anew\n", done)
+	}
+	return printBest(c, session.DB)
+}
+
+// job is an experiment with the seeds that are not finished.
+type job struct {
+	task  *experiment.Task
+	seeds []uint64
+}
+
+func tasks(jobs []job) []*experiment.Task {
+	list := make([]*experiment.Task, len(jobs))
+	for i, j := range jobs {
+		list[i] = j.task
+	}
+	return list
+}
+
+// prepare checks every experiment of the file before the first begins, and leaves out what is done.
+func prepare(ctx context.Context, s *experiment.Session, file *configs.File, fresh bool) (jobs []job, done int, err error) {
+	for i := range file.Experiments {
+		e := &file.Experiments[i]
+		var seeds []uint64
+		for _, seed := range e.Seeds {
+			finished := false
+			if !fresh {
+				if finished, err = s.Finished(ctx, e, seed); err != nil {
+					return nil, 0, configError(err)
+				}
+			}
+			if finished {
+				done++
+			} else {
+				seeds = append(seeds, seed)
+			}
+		}
+		if len(seeds) == 0 {
+			continue
+		}
+		task, err := s.Prepare(e)
+		if err != nil {
+			return nil, 0, configError(err)
+		}
+		jobs = append(jobs, job{task, seeds})
+	}
+	return jobs, done, nil
+}
+
+// configError marks an error that has a place in an experiment file as a mistake of the user's.
+func configError(err error) error {
+	var c *configs.Error
+	if errors.As(err, &c) {
+		return usageError{err}
+	}
+	return err
+}
+
+// newSession is a session without a database, by the flags of the command line.
+func newSession(c *cobra.Command) (*experiment.Session, error) {
+	path, err := kernelPath(c)
+	if err != nil {
+		return nil, err
+	}
+	workers, err := threads(c)
+	if err != nil {
+		return nil, err
+	}
+	return &experiment.Session{
+		Path: path, Workers: workers, Levels: levelsFolder(database(c)), Progress: newProgress(c.ErrOrStderr()),
+		Clock: time.Now, Version: version(),
+	}, nil
+}
+
+// levelsFolder is the level database beside a result database.
+func levelsFolder(db string) string {
+	return strings.TrimSuffix(db, filepath.Ext(db)) + ".levels"
+}
+
+// version is the module's version, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return "devel"
+}

@@ -1,0 +1,216 @@
+package compress
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/finch-llm/finch/internal/mmap"
+	"github.com/finch-llm/finch/kernels"
+)
+
+// Hash identifies the dense weights of a layer.
+type Hash [sha256.Size]byte
+
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// HashWeights hashes the bytes of a dense tensor [rows, cols] as its model file holds them; format says how to read them
+// ("bf16", or "bf16 permuted for 32 heads": whatever else decides the weights).
+func HashWeights(format string, rows, cols int, data []byte) Hash {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %d %d\n", format, rows, cols)
+	h.Write(data)
+	return Hash(h.Sum(nil))
+}
+
+// Source is a layer that is loaded when it is needed.
+type Source struct {
+	Name       string
+	Rows, Cols int
+	Hash       Hash
+	Load       func() ([]float32, error) // [Rows, Cols], freshly made or not written to by anyone
+}
+
+// Key names the file of one layer at one level. It changes with the weights and with the compressor's version, so a file
+// that is found under its key need not be made again.
+type Key string
+
+// Key is the key of the layer at a level. It panics for keep and drop, which store nothing.
+func (s Source) Key(level Level) Key {
+	c := compressorOf(level)
+	if c == nil {
+		panic(fmt.Sprintf("compress: level %s stores nothing", level))
+	}
+	return levelKey(s.Name, s.Hash.String(), level.Name(), c.Name(), c.Version())
+}
+
+func levelKey(layer, weights, level, compressor string, version int) Key {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %s %q %q %d\n", layer, weights, level, compressor, version)
+	return Key(hex.EncodeToString(h.Sum(nil)))
+}
+
+const levelExtension = ".level"
+
+func levelPath(dir string, key Key) string { return filepath.Join(dir, string(key)+levelExtension) }
+
+// Database reads the level files of a folder. It is safe for concurrent use.
+type Database struct {
+	dir string
+
+	mu     sync.Mutex
+	loaded map[Key]*loadedLevel
+}
+
+type loadedLevel struct {
+	matrix *kernels.Matrix
+	info   Info
+	file   io.Closer
+}
+
+// OpenDatabase opens the level database in a folder, which it creates if it is missing.
+func OpenDatabase(dir string) (*Database, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("open the level database: %w", err)
+	}
+	return &Database{dir: dir, loaded: map[Key]*loadedLevel{}}, nil
+}
+
+// Load maps a level into memory. The matrix is shared by all callers, read-only, and gone after Close. The header, the sizes
+// and the mask are checked, not the checksum of the weights: that is what Verify is for. A level that was never built
+// gives an error that wraps fs.ErrNotExist.
+func (db *Database) Load(key Key) (*kernels.Matrix, Info, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if l, ok := db.loaded[key]; ok {
+		return l.matrix, l.info, nil
+	}
+	path := levelPath(db.dir, key)
+	level, file, err := openLevel(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, Info{}, fmt.Errorf("%w: build it with 'finch levels build'", err)
+	}
+	if err != nil {
+		return nil, Info{}, fmt.Errorf("%w: build it again with 'finch levels build'", err)
+	}
+	m, err := level.matrix()
+	if err != nil {
+		file.Close()
+		return nil, Info{}, fmt.Errorf("level file %s: %w: delete it and run 'finch levels build'", path, err)
+	}
+	db.loaded[key] = &loadedLevel{matrix: m, info: level.info, file: file}
+	return m, level.info, nil
+}
+
+// List describes every level in the database, by layer and level, and names the files that cannot be read in its error.
+func (db *Database) List() ([]Info, error) {
+	paths, err := levelPaths(db.dir)
+	if err != nil {
+		return nil, err
+	}
+	var infos []Info
+	var damaged []error
+	for _, path := range paths {
+		level, file, err := openLevel(path)
+		if err != nil {
+			damaged = append(damaged, err)
+			continue
+		}
+		infos = append(infos, level.info)
+		file.Close()
+	}
+	sort.SliceStable(infos, func(i, j int) bool {
+		if infos[i].Layer != infos[j].Layer {
+			return infos[i].Layer < infos[j].Layer
+		}
+		return infos[i].Level < infos[j].Level
+	})
+	return infos, errors.Join(damaged...)
+}
+
+// Close unmaps every loaded matrix.
+func (db *Database) Close() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	var failed []error
+	for _, l := range db.loaded {
+		failed = append(failed, l.file.Close())
+	}
+	clear(db.loaded)
+	return errors.Join(failed...)
+}
+
+// Verify reads every level file of a folder whole and compares checksums. It returns how many there are and, joined, one
+// error for each damaged file.
+func Verify(dir string) (files int, err error) {
+	paths, err := levelPaths(dir)
+	if err != nil {
+		return 0, err
+	}
+	var damaged []error
+	for _, path := range paths {
+		if err := verifyLevel(path); err != nil {
+			damaged = append(damaged, fmt.Errorf("%w: delete it and run 'finch levels build'", err))
+		}
+	}
+	return len(paths), errors.Join(damaged...)
+}
+
+func verifyLevel(path string) error {
+	level, file, err := openLevel(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	err = level.checksum()
+	if err == nil {
+		_, err = level.matrix()
+	}
+	if err != nil {
+		return fmt.Errorf("level file %s: %w", path, err)
+	}
+	return nil
+}
+
+// openLevel maps a level file whose header is sound, whose size is right and whose name is its key.
+func openLevel(path string) (*levelFile, *mmap.File, error) {
+	file, err := mmap.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("level file: %w", err)
+	}
+	level, err := parseLevelFile(file.Bytes())
+	if err == nil {
+		h := &level.header
+		if key := levelKey(h.Layer, h.Weights, h.Level, h.Compressor, h.Version); levelPath(filepath.Dir(path), key) != path {
+			err = fmt.Errorf("its name is not the key of %s at %s", h.Layer, h.Level)
+		}
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, fmt.Errorf("level file %s: %w", path, err)
+	}
+	return level, file, nil
+}
+
+// levelPaths lists the level files of a folder by name.
+func levelPaths(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir) // sorted
+	if err != nil {
+		return nil, fmt.Errorf("list the level database: %w", err)
+	}
+	var paths []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), levelExtension) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, nil
+}

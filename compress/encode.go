@@ -1,0 +1,52 @@
+package compress
+
+import (
+	"fmt"
+
+	"github.com/finch-llm/finch/kernels"
+)
+
+// EncodeBlocks rounds src to whole blocks of format f: the inverse of kernels.UnpackBlocks. len(src) must be a multiple of
+// f.BlockWeights() and dst must hold f.RowBytes(len(src)) bytes; anything else is a programmer error and panics. Weights
+// must be finite and at most MaxMagnitude(f).
+func EncodeBlocks(dst []byte, f kernels.Format, src []float32) {
+	weights, size := f.BlockWeights(), f.BlockBytes()
+	if len(src)%weights != 0 || len(dst) < f.RowBytes(len(src)) {
+		panic(fmt.Sprintf("compress: %d bytes of %v do not hold %d weights", len(dst), f, len(src)))
+	}
+	encode := encoders[f]
+	for i := 0; i < len(src); i += weights {
+		encode(dst[:size], src[i:i+weights])
+		dst = dst[size:]
+	}
+}
+
+// encoders rounds one block of each format; len(dst) is the format's BlockBytes, len(src) its BlockWeights. dst may hold
+// anything before.
+var encoders = [...]func(dst []byte, src []float32){
+	kernels.F32:    encodeF32,
+	kernels.F16:    encodeF16,
+	kernels.BF16:   encodeBF16,
+	kernels.Q4_0:   encodeQ4_0,
+	kernels.Q4_1:   encodeQ4_1,
+	kernels.Q5_0:   encodeQ5_0,
+	kernels.Q5_1:   encodeQ5_1,
+	kernels.Q8_0:   encodeQ8_0,
+	kernels.Q2_K:   encodeQ2_K,
+	kernels.Q3_K:   encodeQ3_K,
+	kernels.Q4_K:   encodeQ4_K,
+	kernels.Q5_K:   encodeQ5_K,
+	kernels.Q6_K:   encodeQ6_K,
+	kernels.IQ4_NL: encodeIQ4_NL,
+}
+
+// MaxMagnitude is the largest |weight| that format f is given: what it holds, or 65504 where its scales are binary16.
+func MaxMagnitude(f kernels.Format) float32 {
+	switch f {
+	case kernels.F32:
+		return 0x1.fffffep127
+	case kernels.BF16:
+		return 0x1.fep127
+	}
+	return 65504
+}

@@ -1,0 +1,66 @@
+package compress
+
+import "github.com/finch-llm/finch/kernels"
+
+// BitsPerWeight is the one meaning of bits per weight in finch: all bits that are stored for some weights (codes, scales,
+// offsets, padding and, for sparse layers, the mask) over the number of dense weights they stand for, pruned ones
+// included. Every format and level, one layer or many, is counted with it. 0 if weights is 0.
+func BitsPerWeight(bytes, weights int64) float64 {
+	if weights == 0 {
+		return 0
+	}
+	return float64(bytes) * 8 / float64(weights)
+}
+
+// Info describes a layer stored at a level.
+type Info struct {
+	Layer      string
+	Level      string
+	Format     kernels.Format // of the stored weights; not that of the level's name where a fallback was taken
+	Sparse     bool           // there is a mask
+	Rows, Cols int
+	Bytes      int64 // stored size: blocks and mask
+	NonZeros   int64 // weights that are stored; those of a dense layer all are
+
+	// RelativeError is ‖W − Ŵ‖² / ‖W‖² for the decoded weights Ŵ; 0 for a layer of zeros that stays zero.
+	RelativeError float64
+}
+
+// Weights is the number of dense weights, pruned ones included.
+func (i Info) Weights() int64 { return int64(i.Rows) * int64(i.Cols) }
+
+// BitsPerWeight is the stored size per dense weight.
+func (i Info) BitsPerWeight() float64 { return BitsPerWeight(i.Bytes, i.Weights()) }
+
+// Describe measures a layer as m stores it at a level.
+func Describe(layer Layer, level Level, m *kernels.Matrix) Info {
+	return Info{
+		Layer:         layer.Name,
+		Level:         level.Name(),
+		Format:        m.Format,
+		Sparse:        m.Mask != nil,
+		Rows:          m.Rows,
+		Cols:          m.Cols,
+		Bytes:         m.Bytes(),
+		NonZeros:      m.NonZeros(),
+		RelativeError: matrixError(layer.Weights, m),
+	}
+}
+
+// matrixError is the squared error of m relative to the dense weights [Rows, Cols], summed row by row.
+func matrixError(weights []float32, m *kernels.Matrix) float64 {
+	decoded := make([]float32, m.Cols)
+	var difference, energy float64
+	for r := range m.Rows {
+		kernels.Unpack(decoded, m, r)
+		for c, w := range weights[r*m.Cols : (r+1)*m.Cols] {
+			d := float64(w) - float64(decoded[c])
+			difference += float64(d * d)
+			energy += float64(float64(w) * float64(w))
+		}
+	}
+	if energy == 0 {
+		return difference
+	}
+	return difference / energy
+}

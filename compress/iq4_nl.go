@@ -1,0 +1,70 @@
+package compress
+
+import "math"
+
+// grid4 is the non-linear grid of iq4_nl (kvalues_iq4nl in ggml-common.h).
+var grid4 = [16]float64{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+
+// nearest4 is the index of the grid value nearest to v.
+func nearest4(v float64) byte { return halves4[int(min(max(2*v+256, 0), 511))] }
+
+// halves4 holds the nearest index for each interval of one half from −128 up: all midpoints of the grid are multiples of
+// one half.
+var halves4 = func() (table [512]byte) {
+	q := byte(0)
+	for i := range table {
+		if q < 15 && float64(i)/2-128 >= (grid4[q]+grid4[q+1])/2 {
+			q++
+		}
+		table[i] = q
+	}
+	return table
+}()
+
+// encodeIQ4_NL: w ≈ d·grid[q]. As in fitSigned, it tries scales that put the weight of largest magnitude near the ends
+// of the grid and solves each by least squares with the weights x².
+func encodeIQ4_NL(dst []byte, src []float32) {
+	var x, weights [32]float64
+	for i, v := range src[:32] {
+		x[i] = float64(v)
+	}
+	bySquare(weights[:], x[:])
+	d := fitGrid4(x[:], weights[:])
+	inverse := reciprocal64(putHalf(dst, d))
+	for i := range 16 {
+		a, b := nearest4(x[i]*inverse), nearest4(x[i+16]*inverse)
+		dst[2+i] = a | b<<4
+	}
+}
+
+func fitGrid4(x, weights []float64) (scale float64) {
+	var peak float64
+	for _, v := range x {
+		if math.Abs(v) > math.Abs(peak) {
+			peak = v
+		}
+	}
+	if peak == 0 {
+		return 0
+	}
+	var best float64
+	try := func(inverse float64) {
+		var qx, qq float64
+		for i, v := range x {
+			q := grid4[nearest4(v*inverse)]
+			wq := float64(weights[i] * q)
+			qx += float64(wq * v)
+			qq += float64(wq * q)
+		}
+		if gain := float64(qx*qx) / qq; qq > 0 && gain > best {
+			scale, best = qx/qq, gain
+		}
+	}
+	for i := -7.0; i <= 7; i++ {
+		try((grid4[0] + i) / peak)
+	}
+	if scale != 0 {
+		try(1 / scale)
+	}
+	return scale
+}

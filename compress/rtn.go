@@ -1,0 +1,53 @@
+package compress
+
+import "github.com/finch-llm/finch/kernels"
+
+// roundToNearest stores every weight in a format, each block by itself and without calibration data. Its levels are named
+// like the formats.
+type roundToNearest struct{}
+
+func (roundToNearest) Name() string { return "rtn" }
+func (roundToNearest) Version() int { return 1 }
+
+func (roundToNearest) Levels() []string {
+	var names []string
+	for _, f := range kernels.Formats() {
+		names = append(names, f.String())
+	}
+	return names
+}
+
+func (c roundToNearest) Parse(name string) (Level, bool, error) {
+	f, err := kernels.ParseFormat(name)
+	if err != nil {
+		return Level{}, false, nil // the name of another compressor's level
+	}
+	return Level{name: name, compressor: c.Name(), format: f}, true, nil
+}
+
+func (roundToNearest) Compress(layer Layer, level Level) (*kernels.Matrix, error) {
+	f := level.Format(layer.Cols)
+	m := &kernels.Matrix{Format: f, Rows: layer.Rows, Cols: layer.Cols}
+	m.Data = make([]byte, f.RowBytes(len(layer.Weights)))
+	EncodeBlocks(m.Data, f, layer.Weights)
+	return m, nil
+}
+
+// Fallback is the format that rows of cols weights get when f's blocks do not divide them: the one that llama.cpp takes,
+// which is the next larger with blocks of 32, or f16 if those do not fit either.
+func Fallback(f kernels.Format, cols int) kernels.Format {
+	if cols%f.BlockWeights() == 0 {
+		return f
+	}
+	switch f {
+	case kernels.Q2_K, kernels.Q3_K:
+		return Fallback(kernels.IQ4_NL, cols)
+	case kernels.Q4_K:
+		return Fallback(kernels.Q5_0, cols)
+	case kernels.Q5_K:
+		return Fallback(kernels.Q5_1, cols)
+	case kernels.Q6_K:
+		return Fallback(kernels.Q8_0, cols)
+	}
+	return kernels.F16
+}

@@ -1,0 +1,61 @@
+package configs
+
+import "slices"
+
+// Defaults of the stages, in sequences: the paper's "super-fast" setting, 512 and 8192 tokens in sequences of 512.
+const (
+	firstStage = 1
+	lastStage  = 16
+)
+
+// newExperiment has every default that does not depend on another setting.
+func newExperiment(doc *document) *Experiment {
+	return &Experiment{
+		Seeds:       []uint64{1},
+		Model:       "builtin:finchling",
+		Calibration: Text{Data: "builtin:calibration", Tokens: 98304, Sequence: 512},
+		Evaluation:  Text{Data: "builtin:evaluation", Tokens: 32768, Sequence: 512},
+		Search: Search{
+			Method:      "evopress",
+			Generations: 40,
+			Offspring:   16,
+			Fitness:     KL,
+			TopK:        512, // fewer ignore too much of the tail
+			Starts:      1,
+			Group:       GroupSize,
+		},
+		doc: doc,
+		at:  map[string]*mark{},
+	}
+}
+
+// complete fills in the defaults that follow from other settings.
+func (e *Experiment) complete(traits []Trait) {
+	s, c := &e.Search, &e.Calibration
+	if s.Tokens == nil {
+		whole := c.Tokens / c.Sequence
+		s.Tokens = []int{firstStage * c.Sequence, min(lastStage, whole) * c.Sequence}
+	}
+	if s.Survivors == nil && len(s.Tokens) == 2 {
+		s.Survivors = []int{1, 1}
+	}
+	if s.StartTokens == 0 {
+		s.StartTokens = s.Tokens[0]
+	}
+	if e.Levels.Sparse != nil {
+		ladder := *e.Levels.Sparse // a copy: other experiments share the one of [defaults]
+		if ladder.Center == 0 {
+			ladder.Center = e.Budget.Sparsity
+		}
+		if ladder.Count == 0 {
+			ladder.Count = 8
+		}
+		e.Levels.Sparse = &ladder
+	}
+	if e.Target == "" {
+		e.Target = GGUF
+		if e.Levels.Sparse != nil || slices.ContainsFunc(traits, func(t Trait) bool { return t.Sparsity > 0 || e.cannotHold(t) != "" }) {
+			e.Target = Packed
+		}
+	}
+}

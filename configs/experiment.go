@@ -1,0 +1,145 @@
+package configs
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// File is one experiment file, checked and with every default filled in.
+type File struct {
+	Path        string
+	Experiments []Experiment
+}
+
+// Find returns the experiment called name. Its error lists the names there are.
+func (f *File) Find(name string) (*Experiment, error) {
+	names := make([]string, len(f.Experiments))
+	for i := range f.Experiments {
+		if names[i] = f.Experiments[i].Name; names[i] == name {
+			return &f.Experiments[i], nil
+		}
+	}
+	return nil, &Error{File: f.Path, Message: fmt.Sprintf("no experiment is named %q: %s", name, suggest(name, names, "experiments"))}
+}
+
+// Experiment is one [[experiment]]. One execution of it with one of its seeds is a run.
+type Experiment struct {
+	Name        string // fit for a file name
+	Seeds       []uint64
+	Model       string // a path, a Hugging Face folder, builtin:NAME or hf://org/name, as written
+	Calibration Text   // the tokens that candidates are scored on
+	Evaluation  Text   // the tokens that winners and baselines are measured on
+	Target      string // the file that bytes are counted in: GGUF, Safetensors or Packed
+	Levels      Levels
+	Budget      Budget
+	Search      Search
+
+	doc *document        // the file it was read from, or nil
+	at  map[string]*mark // where each key was last written, and "" for the header of the experiment
+}
+
+// Targets.
+const (
+	GGUF        = "gguf"
+	Safetensors = "safetensors"
+	Packed      = "packed"
+)
+
+// Text is a stretch of tokens. Only whole sequences are used.
+type Text struct {
+	Data     string // builtin:calibration, builtin:evaluation or a path
+	Tokens   int
+	Sequence int // tokens per sequence
+}
+
+// Levels are the choices of every site: named levels, or a ladder of sparsities. Exactly one is set.
+type Levels struct {
+	Names  []string // as written; "drop" adds a keep/drop gate to every sublayer
+	Sparse *Ladder
+}
+
+// Drops reports whether sublayers may be dropped.
+func (l Levels) Drops() bool { return slices.Contains(l.Names, Drop) }
+
+// Ladder is 2·Count+1 sparsities around Center. One step is StepWeights weights in every layer, whatever its size, so
+// that one layer a step up and another a step down keep the total exactly. Steps beyond 0–95 % are clipped.
+type Ladder struct {
+	Center      float64
+	StepWeights int64
+	Count       int // steps to either side
+}
+
+// Budget is the upper bounds that every candidate meets. Zero means unbounded; at least one is set, and never both of
+// BitsPerWeight and Bytes.
+type Budget struct {
+	BitsPerWeight float64 // stored bits over dense weights, over the layers in the search
+	Bytes         int64   // the exact size of the target file
+	Sparsity      float64 // the least fraction of zero weights over the layers in the search
+	Drop          float64 // the fraction of attention sublayers, and of MLP sublayers, to drop
+}
+
+// Fitness functions; lower is better.
+const (
+	KL     = "kl"      // KL(dense‖candidate) over the whole vocabulary
+	PPL    = "ppl"     // perplexity
+	TopKKL = "topk-kl" // KL over the TopK most probable tokens of the dense model
+)
+
+// Group rules: between which layers a mutation trades levels.
+const (
+	GroupSize = "size" // layers of equal size
+	GroupName = "name" // layers of the same kind, such as attn_q
+	GroupNone = "none" // any layers
+)
+
+// Search is how the levels are chosen.
+type Search struct {
+	Method      string
+	Generations int
+	Offspring   int    // children per generation
+	Survivors   []int  // candidates kept after each stage; never rising, the last is 1
+	Tokens      []int  // tokens each candidate is scored on in each stage; never falling
+	Fitness     string // KL, PPL or TopKKL
+	TopK        int    // for TopKKL
+	Starts      int    // random candidates that the first parent is chosen from
+	StartTokens int    // tokens each of them is scored on
+	Group       string // GroupSize, GroupName or GroupNone
+	WholeBlocks bool   // drop attention and MLP of a block together
+}
+
+// Position is where key is written, as "experiments.toml:12". Keys are named as in the file, within the experiment:
+// "budget.bytes", "search.tokens[1]". A key that is not written has the position of the table it would be in.
+func (e *Experiment) Position(key string) string {
+	if e.doc == nil {
+		return "experiment " + e.Name
+	}
+	return place{line: e.doc.at(e.find(key).offset).line}.in(e.doc.name)
+}
+
+func (e *Experiment) line() int { return e.doc.at(e.at[""].offset).line }
+
+// Errorf is an [Error] at key, for mistakes that show only later, such as a budget that this model cannot meet.
+// The text should name the key, the reason and what to write instead.
+func (e *Experiment) Errorf(key, format string, args ...any) error {
+	if e.doc == nil {
+		return &Error{File: "experiment " + e.Name, Message: fmt.Sprintf(format, args...)}
+	}
+	return e.doc.errorf(e.find(key).offset, format, args...)
+}
+
+// find is the mark of key, or of the nearest table around it that is written.
+func (e *Experiment) find(key string) *mark {
+	for key != "" {
+		name, index, _ := strings.Cut(key, "[")
+		if m, ok := e.at[name]; ok {
+			if i, err := strconv.Atoi(strings.TrimSuffix(index, "]")); err == nil && i >= 0 && i < len(m.items) {
+				return m.items[i]
+			}
+			return m
+		}
+		key = name[:max(0, strings.LastIndexByte(name, '.'))]
+	}
+	return e.at[""]
+}

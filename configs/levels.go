@@ -1,0 +1,112 @@
+package configs
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Drop is the level that adds a keep/drop gate to every sublayer.
+const Drop = "drop"
+
+// MaxSparsity is the sparsest level.
+const MaxSparsity = 0.95
+
+// Trait says what a level does, as far as a file can be checked without the model.
+type Trait struct {
+	Drop        bool
+	Quantized   bool    // stores weights in fewer than 16 bits
+	Sparsity    float64 // the fraction of weights that are zero
+	GGUF        bool    // a GGUF file can hold it
+	Safetensors bool    // a safetensors file that transformers or vLLM load can hold it
+}
+
+// formats are the GGUF formats that finch writes.
+var formats = []struct {
+	name      string
+	quantized bool
+	zero      bool // represents zero exactly, so that pruned weights stay zero in it
+	sparse    bool // has blocks small enough for the kept weights of a row
+}{
+	{"f32", false, true, true},
+	{"f16", false, true, true},
+	{"bf16", false, true, true},
+	{"q4_0", true, true, true},
+	{"q4_1", true, false, true},
+	{"q5_0", true, true, true},
+	{"q5_1", true, false, true},
+	{"q8_0", true, true, true},
+	{"q2_k", true, false, false},
+	{"q3_k", true, true, false},
+	{"q4_k", true, false, false},
+	{"q5_k", true, false, false},
+	{"q6_k", true, true, false},
+	{"iq4_nl", true, false, true},
+}
+
+// formatNames are the formats of all levels, or of the kept weights of sparse ones.
+func formatNames(sparse bool) []string {
+	var names []string
+	for _, f := range formats {
+		if f.sparse || !sparse {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+var sparseLevel = regexp.MustCompile(`^sparse-([0-9]{1,3}|[0-9]?\.[0-9]{1,6})(?:\+(.+))?$`)
+
+// ParseLevel knows finch's own level names: "drop"; the GGUF formats, such as "q4_k"; and sparsities, such as
+// "sparse-0.50" or, with quantized values, "sparse-0.50+q4_0".
+func ParseLevel(name string) (Trait, error) {
+	if name == Drop {
+		return Trait{Drop: true, GGUF: true, Safetensors: true}, nil
+	}
+	if m := sparseLevel.FindStringSubmatch(name); m != nil {
+		return parseSparse(name, m[1], m[2])
+	}
+	for _, f := range formats {
+		if f.name == name {
+			return Trait{Quantized: f.quantized, GGUF: true, Safetensors: !f.quantized}, nil
+		}
+	}
+	if name == "keep" {
+		return Trait{}, fmt.Errorf(`"keep" comes with "drop": leave it out`)
+	}
+	known := fmt.Sprintf(`levels are %q, %s, and sparsities such as "sparse-0.50" or "sparse-0.50+q4_0"`, Drop, quoteAll(formatNames(false)))
+	if n := nearest(name, append(formatNames(false), Drop, "sparse-0.50")); n != "" {
+		known = fmt.Sprintf("did you mean %q? (%s)", n, known)
+	}
+	return Trait{}, fmt.Errorf("unknown level %s: %s", describe(name), known)
+}
+
+// parseSparse reads the parts of "sparse-0.50+q4_0". One spelling each: two decimals, or more without zeros at the end.
+func parseSparse(name, fraction, values string) (Trait, error) {
+	sparsity, _ := strconv.ParseFloat(fraction, 64)
+	if !strings.Contains(fraction, ".") {
+		sparsity /= 100 // sparse-60 surely means 60 %
+	}
+	if !(sparsity > 0 && sparsity <= MaxSparsity) {
+		return Trait{}, fmt.Errorf("level %q: a sparsity lies above 0 and up to %s: write it like %q", name, decimal(MaxSparsity), "sparse-0.50")
+	}
+	canonical := decimal(sparsity)
+	if len(canonical) < len("0.00") {
+		canonical += "0"
+	}
+	if fraction != canonical {
+		return Trait{}, fmt.Errorf("level %q: write %q", name, strings.Replace(name, fraction, canonical, 1))
+	}
+	if values == "" {
+		return Trait{Sparsity: sparsity, GGUF: true, Safetensors: true}, nil
+	}
+	for _, f := range formats {
+		if f.name == values && f.sparse {
+			// GGUF and safetensors store the zeros like any weight.
+			return Trait{Sparsity: sparsity, Quantized: f.quantized, GGUF: f.zero, Safetensors: !f.quantized}, nil
+		}
+	}
+	return Trait{}, fmt.Errorf("level %s: the kept weights cannot have the format %s: write one of %s, or leave it out",
+		describe(name), describe(values), quoteAll(formatNames(true)))
+}

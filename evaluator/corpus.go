@@ -1,0 +1,89 @@
+package evaluator
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+)
+
+// Corpus is text in tokens, cut into consecutive sequences of equal length.
+type Corpus struct {
+	Tokens   []int32 // [sequences · Sequence]
+	Sequence int
+	From     int    // first scored position of each sequence; before it the tokens only give context
+	Hash     string // SHA-256 of the sequence length and the token ids, hexadecimal
+}
+
+// NewCorpus packs the first tokens ids of a text into sequences; what does not fill a sequence is left out. An error
+// says how many tokens there are when the text is too short.
+func NewCorpus(ids []int32, tokens, sequence int) (*Corpus, error) {
+	if sequence < 2 {
+		return nil, fmt.Errorf("a sequence of %d tokens predicts nothing: write 2 or more", sequence)
+	}
+	if tokens < sequence || len(ids) < tokens {
+		return nil, fmt.Errorf("the text has %d tokens, %d are asked for in sequences of %d: give a longer text or ask for fewer tokens",
+			len(ids), tokens, sequence)
+	}
+	c := &Corpus{Tokens: ids[:tokens/sequence*sequence], Sequence: sequence}
+	h := sha256.New()
+	buf := binary.LittleEndian.AppendUint32(nil, uint32(sequence))
+	for _, id := range c.Tokens {
+		buf = binary.LittleEndian.AppendUint32(buf, uint32(id))
+	}
+	h.Write(buf)
+	c.Hash = hex.EncodeToString(h.Sum(nil))
+	return c, nil
+}
+
+// Len is the number of sequences.
+func (c *Corpus) Len() int { return len(c.Tokens) / c.Sequence }
+
+// ids are the tokens of one sequence.
+func (c *Corpus) ids(i int) []int32 { return c.Tokens[i*c.Sequence : (i+1)*c.Sequence] }
+
+// Slice is the tokens of one scoring: some sequences of a corpus, the last of them possibly cut.
+type Slice struct {
+	Corpus    *Corpus
+	Sequences []int // indices into the corpus, in order of scoring
+	Tokens    int   // in all
+}
+
+// Whole is the slice of all sequences.
+func (c *Corpus) Whole() Slice { return c.First(c.Len()) }
+
+// First is the slice of the first n sequences, or of all if there are fewer.
+func (c *Corpus) First(n int) Slice {
+	n = min(n, c.Len())
+	s := Slice{Corpus: c, Tokens: n * c.Sequence}
+	for i := range n {
+		s.Sequences = append(s.Sequences, i)
+	}
+	return s
+}
+
+// Draw picks random sequences without replacement, the last one cut to reach exactly the number of tokens, as EvoPress
+// draws the minibatch of a stage. The same state of rng draws the same slice.
+func (c *Corpus) Draw(rng *rand.Rand, tokens int) (Slice, error) {
+	n := (tokens + c.Sequence - 1) / c.Sequence
+	if tokens < 2 || n > c.Len() {
+		return Slice{}, fmt.Errorf("a slice of %d tokens cannot be drawn from %d sequences of %d", tokens, c.Len(), c.Sequence)
+	}
+	return Slice{Corpus: c, Sequences: rng.Perm(c.Len())[:n], Tokens: tokens}, nil
+}
+
+// last is the number of tokens used of the last sequence.
+func (s *Slice) last() int { return s.Tokens - (len(s.Sequences)-1)*s.Corpus.Sequence }
+
+// Hash identifies the tokens of the slice, hexadecimal.
+func (s *Slice) Hash() string {
+	h := sha256.New()
+	h.Write([]byte(s.Corpus.Hash))
+	buf := binary.LittleEndian.AppendUint64(nil, uint64(s.Tokens))
+	for _, i := range s.Sequences {
+		buf = binary.LittleEndian.AppendUint32(buf, uint32(i))
+	}
+	h.Write(buf)
+	return hex.EncodeToString(h.Sum(nil))
+}

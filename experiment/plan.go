@@ -1,0 +1,121 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/finch-llm/finch/internal/resources"
+	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/search"
+)
+
+// Plan is what an experiment will take at most, all seeds together.
+type Plan struct {
+	Experiment  string  `json:"experiment"`
+	Method      string  `json:"method"`
+	Budget      string  `json:"budget"`
+	Seeds       int     `json:"seeds"`
+	Tokens      int64   `json:"tokens"`  // scored, held-out text included
+	Seconds     float64 `json:"seconds"` // at the speed of the dense model here, levels not counted
+	MemoryBytes int64   `json:"memory_bytes"`
+	DiskBytes   int64   `json:"disk_bytes"` // levels, if none were built yet, and records
+}
+
+// recordBytes is about what one score and its candidate take in the database, indexes included.
+const recordBytes = 700
+
+// Plans says what tasks will take, after measuring the speed of each model for a moment.
+func (s *Session) Plans(ctx context.Context, tasks []*Task) ([]Plan, error) {
+	plans := make([]Plan, len(tasks))
+	speeds := map[*model.Model]float64{}
+	for i, t := range tasks {
+		speed, ok := speeds[t.Model]
+		if !ok {
+			var err error
+			if speed, err = s.speed(ctx, t); err != nil {
+				return nil, err
+			}
+			speeds[t.Model] = speed
+		}
+		p, err := s.plan(t, speed)
+		if err != nil {
+			return nil, err
+		}
+		plans[i] = p
+	}
+	return plans, nil
+}
+
+// speed is how many tokens per second the dense model is scored with.
+func (s *Session) speed(ctx context.Context, t *Task) (float64, error) {
+	engine, err := s.engine(t.Model, max(t.Calibration.Sequence, t.Evaluation.Sequence), t.topK())
+	if err != nil {
+		return 0, err
+	}
+	slice := t.Calibration.First(2 * s.Workers)
+	dense := []*model.Network{&t.Model.Network}
+	if _, err := engine.Score(ctx, dense, slice); err != nil { // pages in the weights, makes the dense model's targets
+		return 0, err
+	}
+	start := s.Clock()
+	if _, err := engine.Score(ctx, dense, slice); err != nil {
+		return 0, err
+	}
+	return float64(slice.Tokens) / max(s.Clock().Sub(start).Seconds(), 1e-6), nil
+}
+
+func (s *Session) plan(t *Task, speed float64) (Plan, error) {
+	problem, err := t.problem(t.estimate)
+	if err != nil {
+		return Plan{}, err
+	}
+	set := settings(&t.Config.Search)
+	set, err = search.Complete(problem.Space, set)
+	if err != nil {
+		return Plan{}, t.Config.Errorf("search", "%v", err)
+	}
+	seeds := int64(len(t.Config.Seeds))
+	levels := int64(0)
+	for i := range problem.sites {
+		for _, c := range problem.sites[i].choices {
+			levels += c.info.Bytes
+		}
+	}
+	held := 3 * int64(len(t.Evaluation.Tokens)) // winner, baseline, dense
+	tokens := seeds * (set.TotalTokens() + held)
+	scores := set.TotalTokens() / int64(set.Tokens[0])
+	return Plan{
+		Experiment: t.Config.Name, Method: t.Config.Search.Method, Budget: describeBudget(&t.Config.Budget), Seeds: int(seeds),
+		Tokens: tokens, Seconds: float64(tokens) / speed,
+		MemoryBytes: t.Model.Bytes + levels + t.activationBytes(s.Workers) + t.targetBytes(),
+		DiskBytes:   levels + levels/50 + seeds*scores*recordBytes,
+	}, nil
+}
+
+// targetBytes is what the dense model's hidden states take, kept for every token of both texts.
+func (t *Task) targetBytes() int64 {
+	return int64(len(t.Calibration.Tokens)+len(t.Evaluation.Tokens)) * int64(4*t.Model.Hidden+16)
+}
+
+// activationBytes is what the workers' forward passes take: some twelve vectors of the widest kind for each token in work.
+func (t *Task) activationBytes(workers int) int64 {
+	tokens := max(1024, t.Calibration.Sequence, t.Evaluation.Sequence)
+	width := t.Model.MLP + t.Model.Hidden + t.Model.Heads*t.Model.HeadDim
+	return int64(workers) * int64(tokens) * int64(width) * 4 * 4
+}
+
+// Fits refuses plans that need more memory or disk than there is.
+func (s *Session) Fits(plans []Plan) error {
+	var memory, disk int64
+	for _, p := range plans {
+		memory = max(memory, p.MemoryBytes)
+		disk += p.DiskBytes
+	}
+	if free, ok := resources.FreeDisk(s.Levels); ok && disk > free {
+		return fmt.Errorf("the experiments need %d MiB of disk beside the database, %d MiB are free: make room, or put --db elsewhere", disk>>20, free>>20)
+	}
+	if free, ok := resources.AvailableMemory(); ok && memory > free {
+		return fmt.Errorf("the experiments need %d MiB of memory, %d MiB are available: free some, or use fewer levels or calibration tokens", memory>>20, free>>20)
+	}
+	return nil
+}

@@ -1,0 +1,288 @@
+package experiment
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/search"
+)
+
+// Problem is a search space over a model, and what every choice in it stands for.
+type Problem struct {
+	*Task
+	Space *search.Space
+
+	sites []site // parallel to Space.Sites
+	fixed cost   // of all that is not a site
+}
+
+// site is a layer with its choices, or a gate with two.
+type site struct {
+	block     int
+	kind      model.Kind // of a layer
+	attn, mlp bool       // a gate: which sublayers it governs
+	choices   []choice
+}
+
+// choice is one level at one site.
+type choice struct {
+	name   string
+	matrix *kernels.Matrix // nil for gates, and in estimates
+	info   compress.Info   // zero for gates
+	cost   cost
+}
+
+// cost is what finch counts about a model or a part of it.
+type cost struct {
+	file, stored, nonzeros int64 // bytes of the target file; bytes of the layers' payloads; weights that are not zero
+}
+
+func (c *cost) add(o cost) {
+	c.file += o.file
+	c.stored += o.stored
+	c.nonzeros += o.nonzeros
+}
+
+// represent says how a layer is stored at a level.
+type represent func(*layer, levelChoice) (*kernels.Matrix, compress.Info, error)
+
+// problem lays out the search space: for each block its gates, if sublayers may be dropped, each followed by its layers.
+// Layers without a choice are no sites; what they cost is part of their gate's cost, or of the fixed cost.
+func (t *Task) problem(r represent) (*Problem, error) {
+	p := &Problem{Task: t, Space: &search.Space{}}
+	file, err := t.target.Fixed(t.Model)
+	if err != nil {
+		return nil, fmt.Errorf("size of the %s file: %w", t.Config.Target, err)
+	}
+	p.fixed.file = file
+	kinds := int(model.NumKinds)
+	for b := range t.Model.Blocks {
+		layers := t.layers[b*kinds : (b+1)*kinds]
+		attn, mlp := layers[:model.FFNGate], layers[model.FFNGate:]
+		groups := []group{{"attn", attn, true, false}, {"mlp", mlp, false, true}}
+		if t.Config.Search.WholeBlocks {
+			groups = []group{{"block", layers, true, true}}
+		}
+		for _, g := range groups {
+			if err := p.addGroup(b, g, r); err != nil {
+				return nil, err
+			}
+		}
+	}
+	p.constrain()
+	return p, nil
+}
+
+// group is layers that one gate drops together.
+type group struct {
+	kind      string
+	layers    []layer
+	attn, mlp bool
+}
+
+func (p *Problem) addGroup(block int, g group, r represent) error {
+	var rest cost // of the group, apart from its sites
+	if g.attn {
+		rest.file += p.target.Norm(p.Model)
+	}
+	if g.mlp {
+		rest.file += p.target.Norm(p.Model)
+	}
+	gate := -1
+	if p.Config.Levels.Drops() {
+		gate = len(p.sites)
+		name := fmt.Sprintf("blk.%d", block)
+		if g.kind != "block" {
+			name += "." + g.kind
+		}
+		p.sites = append(p.sites, site{block: block, attn: g.attn, mlp: g.mlp})
+		p.Space.Sites = append(p.Space.Sites, search.Site{Name: name, Kind: g.kind, Block: block, Gate: -1})
+	}
+	for i := range g.layers {
+		l := &g.layers[i]
+		if len(l.choices) == 0 {
+			rest.add(p.cost(compress.Info{
+				Format: l.dense.Format, Rows: l.dense.Rows, Cols: l.dense.Cols, Bytes: l.dense.Bytes(), NonZeros: l.dense.NonZeros(),
+			}))
+			continue
+		}
+		s := site{block: block, kind: l.kind}
+		for _, c := range l.choices {
+			m, info, err := r(l, c)
+			if err != nil {
+				return err
+			}
+			s.choices = append(s.choices, choice{c.name, m, info, p.cost(info)})
+		}
+		p.sites = append(p.sites, s)
+		p.Space.Sites = append(p.Space.Sites, search.Site{
+			Name: l.source.Name, Kind: l.kind.String(), Block: block, Weights: int64(l.dense.Rows) * int64(l.dense.Cols), Gate: gate,
+		})
+	}
+	if gate < 0 {
+		p.fixed.add(rest)
+		return nil
+	}
+	p.sites[gate].choices = []choice{search.Drop: {name: "drop"}, search.Keep: {name: "keep", cost: rest}}
+	return nil
+}
+
+// cost counts a layer as it is stored.
+func (p *Problem) cost(info compress.Info) cost {
+	return cost{file: p.target.Layer(info), stored: info.Bytes, nonzeros: info.NonZeros}
+}
+
+// bound is one constraint: its limit, what is fixed, and what a choice at a site costs.
+type bound struct {
+	search.Constraint
+	of func(s *site, level int) int64
+}
+
+// bounds translates the budget. The first bound orders the levels of every site.
+func (p *Problem) bounds() []bound {
+	weights := p.Model.LayerWeights()
+	b := p.Config.Budget
+	var list []bound
+	if b.Bytes > 0 {
+		list = append(list, bound{search.Constraint{Name: "bytes of the " + p.Config.Target + " file", Limit: b.Bytes, Fixed: p.fixed.file},
+			func(s *site, l int) int64 { return s.choices[l].cost.file }})
+	}
+	if b.BitsPerWeight > 0 {
+		limit := int64(math.Floor(b.BitsPerWeight * float64(weights)))
+		list = append(list, bound{search.Constraint{Name: "bits of the layers", Limit: limit, Fixed: 8 * p.fixed.stored},
+			func(s *site, l int) int64 { return 8 * s.choices[l].cost.stored }})
+	}
+	if b.Sparsity > 0 {
+		limit := weights - int64(math.Ceil(b.Sparsity*float64(weights)))
+		list = append(list, bound{search.Constraint{Name: "non-zero weights", Limit: limit, Fixed: p.fixed.nonzeros},
+			func(s *site, l int) int64 { return s.choices[l].cost.nonzeros }})
+	}
+	if b.Drop > 0 {
+		limit := int64(p.Model.Blocks) - int64(math.Round(b.Drop*float64(p.Model.Blocks)))
+		kept := func(governs func(*site) bool) func(*site, int) int64 {
+			return func(s *site, l int) int64 {
+				if l == search.Keep && governs(s) {
+					return 1
+				}
+				return 0
+			}
+		}
+		list = append(list,
+			bound{search.Constraint{Name: "kept attention sublayers", Limit: limit}, kept(func(s *site) bool { return s.attn })},
+			bound{search.Constraint{Name: "kept MLP sublayers", Limit: limit}, kept(func(s *site) bool { return s.mlp })})
+	}
+	return list
+}
+
+// constrain sorts the choices of every layer from the cheapest and gives the space its levels and constraints.
+func (p *Problem) constrain() {
+	bounds := p.bounds()
+	for _, b := range bounds {
+		p.Space.Constraints = append(p.Space.Constraints, b.Constraint)
+	}
+	for i := range p.sites {
+		s := &p.sites[i]
+		if !s.attn && !s.mlp {
+			first := bounds[0].of
+			order := make([]int, len(s.choices))
+			for l := range order {
+				order[l] = l
+			}
+			slices.SortStableFunc(order, func(a, b int) int {
+				return cmp.Or(cmp.Compare(first(s, a), first(s, b)),
+					cmp.Compare(s.choices[a].cost.stored, s.choices[b].cost.stored),
+					cmp.Compare(s.choices[b].info.RelativeError, s.choices[a].info.RelativeError))
+			})
+			sorted := make([]choice, len(order))
+			for l, o := range order {
+				sorted[l] = s.choices[o]
+			}
+			s.choices = sorted
+		}
+		for l := range s.choices {
+			level := search.Level{Name: s.choices[l].name}
+			for _, b := range bounds {
+				level.Costs = append(level.Costs, b.of(s, l))
+			}
+			p.Space.Sites[i].Levels = append(p.Space.Sites[i].Levels, level)
+		}
+	}
+}
+
+// count is what a candidate costs.
+func (p *Problem) count(g search.Genome) cost {
+	total := p.fixed
+	for i, level := range g {
+		if gate := p.Space.Sites[i].Gate; gate >= 0 && g[gate] == search.Drop {
+			continue
+		}
+		total.add(p.sites[i].choices[level].cost)
+	}
+	return total
+}
+
+// bitsPerWeight is that of a candidate that costs c, over all layers of the model.
+func (p *Problem) bitsPerWeight(c cost) float64 {
+	return compress.BitsPerWeight(c.stored, p.Model.LayerWeights())
+}
+
+// Network is the compressed network that a candidate stands for. The weights are shared, not copied.
+func (p *Problem) Network(g search.Genome) *model.Network {
+	n := p.Model.Network.Clone()
+	for i, level := range g {
+		s := &p.sites[i]
+		b := &n.Blocks[s.block]
+		switch {
+		case !s.attn && !s.mlp:
+			b.Layers[s.kind] = s.choices[level].matrix
+		case level == search.Drop:
+			b.DropAttn = b.DropAttn || s.attn
+			b.DropMLP = b.DropMLP || s.mlp
+		}
+	}
+	return n
+}
+
+// describeBudget writes a budget for people.
+func describeBudget(b *configs.Budget) string {
+	var parts []string
+	add := func(set bool, format string, args ...any) {
+		if set {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	add(b.Bytes > 0, "%d bytes", b.Bytes)
+	add(b.BitsPerWeight > 0, "%v bits per weight", b.BitsPerWeight)
+	add(b.Sparsity > 0, "%v %% zeros", 100*b.Sparsity)
+	add(b.Drop > 0, "%v %% of sublayers dropped", 100*b.Drop)
+	return strings.Join(parts, ", ")
+}
+
+// settings translates the search part of the configuration.
+func settings(s *configs.Search) search.Settings {
+	return search.Settings{
+		Generations: s.Generations, Offspring: s.Offspring, Survivors: s.Survivors, Tokens: s.Tokens,
+		Start: search.Start{Candidates: s.Starts, Tokens: s.StartTokens}, Group: s.Group,
+	}
+}
+
+// dense counts the uncompressed model in the target's file.
+func (p *Problem) dense() (file int64, bitsPerWeight float64, nonzeros int64, err error) {
+	file, err = p.target.Fixed(p.Model)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	total := cost{file: file + int64(2*p.Model.Blocks)*p.target.Norm(p.Model)}
+	for i := range p.layers {
+		m := p.layers[i].dense
+		total.add(p.cost(compress.Info{Format: m.Format, Rows: m.Rows, Cols: m.Cols, Bytes: m.Bytes(), NonZeros: m.NonZeros()}))
+	}
+	return total.file, p.bitsPerWeight(total), total.nonzeros, nil
+}

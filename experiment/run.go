@@ -1,0 +1,380 @@
+package experiment
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/evaluator"
+	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/search"
+	"github.com/finch-llm/finch/store"
+)
+
+// Build has the levels built that the task needs and lays out its search space with their exact costs.
+func (s *Session) Build(ctx context.Context, t *Task) (*Problem, error) {
+	if s.levels == nil {
+		db, err := compress.OpenDatabase(s.Levels)
+		if err != nil {
+			return nil, err
+		}
+		s.levels = db
+	}
+	var jobs []compress.Job
+	for i := range t.layers {
+		for _, c := range t.layers[i].choices {
+			jobs = append(jobs, compress.Job{Layer: t.layers[i].source, Level: c.level})
+		}
+	}
+	err := compress.Build(ctx, s.Levels, jobs, s.Workers, func(done, total int, _ int64) { s.Progress.Levels(done, total) })
+	if err != nil {
+		return nil, err
+	}
+	p, err := t.problem(func(l *layer, c levelChoice) (*kernels.Matrix, compress.Info, error) {
+		return s.levels.Load(l.source.Key(c.level))
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Space.Validate(); err != nil {
+		return nil, t.Config.Errorf("budget", "%v", err)
+	}
+	return p, nil
+}
+
+// Finished says that the experiment's run with this seed has ended, with these settings.
+func (s *Session) Finished(ctx context.Context, config *configs.Experiment, seed uint64) (bool, error) {
+	r, err := s.DB.FindRun(ctx, config.Name, int64(seed))
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := sameSettings(config, seed, &r); err != nil {
+		return false, err
+	}
+	return r.Status == store.Finished, nil
+}
+
+// sameSettings refuses to go on with a run under other settings than it was begun with.
+func sameSettings(config *configs.Experiment, seed uint64, r *store.Run) error {
+	if r.ConfigHash != hash(config.Canonical()) {
+		return config.Errorf("", "experiment %q seed %d was begun with other settings (run %d): write them as they were, give it another name, or start anew with --fresh",
+			config.Name, seed, r.ID)
+	}
+	return nil
+}
+
+func hash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// run is one execution of one experiment with one seed.
+type run struct {
+	*Session
+	*Problem
+	id       int64
+	seed     uint64
+	engine   *evaluator.Engine
+	strategy search.Strategy
+	settings search.Settings
+	known    int // candidates recorded so far
+}
+
+// Run executes an experiment with one seed, or goes on where an earlier process stopped, and returns its run. fresh sets
+// an earlier run aside and begins a new one. When ctx ends, what has been scored is committed and ctx's error returned.
+func (s *Session) Run(ctx context.Context, p *Problem, seed uint64, fresh bool) (id int64, err error) {
+	r := &run{Session: s, Problem: p, seed: seed}
+	if r.engine, err = s.engine(p.Model, max(p.Calibration.Sequence, p.Evaluation.Sequence), p.topK()); err != nil {
+		return 0, err
+	}
+	if err := r.begin(ctx, fresh); err != nil {
+		return 0, err
+	}
+	start := s.Clock()
+	err = r.execute(ctx, func() float64 { return s.Clock().Sub(start).Seconds() })
+	s.Progress.End()
+	seconds := s.Clock().Sub(start).Seconds()
+	after := context.WithoutCancel(ctx)
+	switch {
+	case err == nil:
+		return r.id, s.DB.FinishRun(after, r.id, seconds)
+	case ctx.Err() != nil:
+		return r.id, errors.Join(err, s.DB.InterruptRun(after, r.id, seconds))
+	default:
+		return r.id, errors.Join(err, s.DB.FailRun(after, r.id, seconds, err))
+	}
+}
+
+func (t *Task) topK() int {
+	if t.Config.Search.Fitness == configs.TopKKL {
+		return t.Config.Search.TopK
+	}
+	return 0
+}
+
+// begin finds the run to go on with or records a new one.
+func (r *run) begin(ctx context.Context, fresh bool) error {
+	config := r.Config
+	old, err := r.DB.FindRun(ctx, config.Name, int64(r.seed))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+	case err != nil:
+		return err
+	case fresh:
+		if err := r.DB.SupersedeRun(ctx, old.ID); err != nil {
+			return err
+		}
+	default:
+		if err := r.mayResume(&old); err != nil {
+			return err
+		}
+		r.id = old.ID
+		return r.DB.ResumeRun(ctx, old.ID)
+	}
+	r.id, err = r.DB.BeginRun(ctx, store.Run{
+		Experiment: config.Name, Method: config.Search.Method, Seed: int64(r.seed),
+		Config: string(config.Canonical()), ConfigHash: hash(config.Canonical()),
+		Model: config.Model, ModelHash: r.Model.Hash, CalibrationHash: r.Calibration.Hash, EvaluationHash: r.Evaluation.Hash,
+		Target: config.Target, Budget: describeBudget(&config.Budget), LimitBytes: config.Budget.Bytes,
+		KernelPath: r.engine.Path(), Version: r.Version,
+	})
+	if err != nil {
+		return err
+	}
+	sites, levels := r.records()
+	return r.DB.PutSpace(ctx, r.id, sites, levels)
+}
+
+// mayResume refuses to go on when the same question would get another answer.
+func (r *run) mayResume(old *store.Run) error {
+	if err := sameSettings(r.Config, r.seed, old); err != nil {
+		return err
+	}
+	for _, c := range []struct{ what, was, is string }{
+		{"model", old.ModelHash, r.Model.Hash},
+		{"calibration text", old.CalibrationHash, r.Calibration.Hash},
+		{"evaluation text", old.EvaluationHash, r.Evaluation.Hash},
+	} {
+		if c.was != c.is {
+			return r.Config.Errorf("", "the %s has changed since run %d was begun (SHA-256 %.12s, now %.12s): bring the old one back, or start anew with --fresh",
+				c.what, old.ID, c.was, c.is)
+		}
+	}
+	if old.KernelPath != r.engine.Path() {
+		return fmt.Errorf("run %d was begun with the kernels %s, which score a little differently from %s: go on with --kernels %s, or start anew with --fresh",
+			old.ID, old.KernelPath, r.engine.Path(), old.KernelPath)
+	}
+	return nil
+}
+
+// records are the sites and levels as the database keeps them.
+func (p *Problem) records() ([]store.Site, []store.Level) {
+	var sites []store.Site
+	var levels []store.Level
+	for i, s := range p.Space.Sites {
+		sites = append(sites, store.Site{Position: i, Name: s.Name, Kind: s.Kind, Block: s.Block, Weights: s.Weights})
+		for l, c := range p.sites[i].choices {
+			level := store.Level{
+				Site: i, Index: l, Name: c.name, Format: "", Bytes: c.cost.stored, Nonzeros: c.cost.nonzeros, RelativeError: math.NaN(),
+			}
+			if c.info.Level != "" {
+				level.Format, level.RelativeError = c.info.Format.String(), c.info.RelativeError
+				level.BitsPerWeight = c.info.BitsPerWeight()
+			}
+			levels = append(levels, level)
+		}
+	}
+	return sites, levels
+}
+
+// execute asks, answers and records until the search has finished, and then measures.
+func (r *run) execute(ctx context.Context, seconds func() float64) error {
+	if err := r.makeStrategy(ctx); err != nil {
+		return err
+	}
+	r.Progress.Begin(r.Config.Name, r.seed, r.settings.TotalTokens())
+	best, fitness := search.Candidate{ID: -1}, math.NaN()
+	opened := seconds()
+	batch, more := r.strategy.Ask()
+	for more {
+		answers, replayed, err := r.answer(ctx, &batch)
+		if err != nil {
+			return err
+		}
+		r.strategy.Tell(answers)
+		if best = r.strategy.Best(); best.ID >= 0 {
+			for i, c := range batch.Candidates {
+				if c.ID == best.ID {
+					fitness = answers[i]
+				}
+			}
+		}
+		r.Progress.Scored(Update{
+			Generation: batch.Generation, Generations: r.settings.Generations, Best: fitness,
+			Tokens: int64(batch.Tokens) * int64(len(batch.Candidates)), Replayed: replayed,
+		})
+		generation := batch.Generation
+		batch, more = r.strategy.Ask()
+		if !more || batch.Generation != generation {
+			closed := store.Generation{Generation: generation, BestCandidate: int64(best.ID + 1), BestFitness: fitness, Seconds: seconds() - opened}
+			if _, err := r.DB.CloseGeneration(ctx, r.id, closed); err != nil {
+				return err
+			}
+			opened = seconds()
+		}
+	}
+	return r.measure(ctx, r.strategy.Best())
+}
+
+// makeStrategy makes the strategy that the configuration names.
+func (r *run) makeStrategy(ctx context.Context) error {
+	set, err := r.complete(ctx)
+	if err != nil {
+		return err
+	}
+	r.settings = set
+	r.strategy, err = search.New(r.Config.Search.Method, r.Space, set, r.seed)
+	if err != nil {
+		return r.Config.Errorf("search", "%v", err)
+	}
+	return nil
+}
+
+// complete gives the settings with their defaults and, if sublayers may be dropped, how much each block matters.
+func (r *run) complete(ctx context.Context) (search.Settings, error) {
+	set := settings(&r.Config.Search)
+	if r.Config.Levels.Drops() {
+		influence, err := r.engine.Influence(ctx, r.Calibration.First(influenceSequences))
+		if err != nil {
+			return set, err
+		}
+		for i := range r.sites {
+			if s := &r.sites[i]; s.attn || s.mlp {
+				set.Importance = append(set.Importance, influence[s.block])
+			}
+		}
+	}
+	set, err := search.Complete(r.Space, set)
+	if err != nil {
+		return set, r.Config.Errorf("search", "%v", err)
+	}
+	return set, nil
+}
+
+// influenceSequences is how many sequences block influence is averaged over: cosines of hidden states vary little from
+// text to text.
+const influenceSequences = 8
+
+// answer gives the fitness of every candidate of a batch: from the record if the batch is there, else by scoring it, in
+// which case it is committed before answer returns.
+func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, replayed bool, err error) {
+	slice, err := r.Calibration.Draw(search.SliceRand(r.seed, b.Generation, b.Stage), b.Tokens)
+	if err != nil {
+		return nil, false, r.Config.Errorf("search.tokens", "%v", err)
+	}
+	record := r.batchRecord(b, slice)
+	old, ok, err := r.DB.Batch(ctx, r.id, b.Generation, b.Stage)
+	if err != nil {
+		return nil, false, err
+	}
+	if ok {
+		fitness, err = replay(b, &record, &old)
+		return fitness, true, err
+	}
+	networks := make([]*model.Network, len(b.Candidates))
+	for i, c := range b.Candidates {
+		networks[i] = r.Network(c.Genome)
+	}
+	scores, err := r.engine.Score(ctx, networks, slice)
+	if err != nil {
+		return nil, false, err
+	}
+	fitness = make([]float64, len(scores))
+	for i := range scores {
+		fitness[i] = r.fitness(&scores[i])
+		record.Scores = append(record.Scores, store.Score{
+			Candidate: int64(b.Candidates[i].ID + 1), Fitness: fitness[i], KL: scores[i].MeanKL(), PPL: scores[i].Perplexity(),
+			Tokens: int64(scores[i].Tokens), Seconds: scores[i].Time.Seconds(), KernelPath: r.engine.Path(),
+		})
+	}
+	return fitness, false, r.DB.RecordBatch(ctx, r.id, record)
+}
+
+// fitness is what the experiment minimises; NaN says that scoring failed.
+func (r *run) fitness(s *evaluator.Score) float64 {
+	f := s.MeanKL()
+	switch r.Config.Search.Fitness {
+	case configs.PPL:
+		f = s.Perplexity()
+	case configs.TopKKL:
+		f = s.MeanTopKL()
+	}
+	if math.IsInf(f, 0) {
+		return math.NaN()
+	}
+	return f
+}
+
+// batchRecord is a batch without its scores, with the candidates that no earlier batch had.
+func (r *run) batchRecord(b *search.Batch, slice evaluator.Slice) store.BatchRecord {
+	record := store.BatchRecord{
+		Generation: b.Generation, Stage: b.Stage,
+		Slice: store.Slice{Tokens: int64(slice.Tokens), Hash: slice.Hash()},
+	}
+	for _, c := range b.Candidates {
+		if c.ID < r.known {
+			continue
+		}
+		r.known = c.ID + 1
+		total := r.count(c.Genome)
+		record.Candidates = append(record.Candidates, store.Candidate{
+			ID: int64(c.ID + 1), Slot: c.Slot, Genome: c.Genome.String(), Parent: int64(c.Parent + 1), Operator: c.Operator,
+			FileBytes: total.file, BitsPerWeight: r.bitsPerWeight(total), Nonzeros: total.nonzeros, Status: store.CandidateScored,
+		})
+	}
+	return record
+}
+
+// errOtherSearch says that the recorded run asked other questions than the search asks now.
+var errOtherSearch = errors.New("the recorded run was made by a search that asked otherwise, by another version of finch perhaps: go on with that version, or start anew with --fresh")
+
+// replay takes the answers to a batch from its record, after checking that it is a record of these very questions.
+func replay(b *search.Batch, now, old *store.BatchRecord) ([]float64, error) {
+	wrong := func(what string) error {
+		return fmt.Errorf("generation %d stage %d: %s differ: %w", b.Generation, b.Stage, what, errOtherSearch)
+	}
+	if now.Slice != old.Slice {
+		return nil, wrong("slices")
+	}
+	if len(now.Candidates) != len(old.Candidates) || len(b.Candidates) != len(old.Scores) {
+		return nil, wrong("numbers of candidates")
+	}
+	for i, c := range now.Candidates {
+		o := old.Candidates[i]
+		if c.ID != o.ID || c.Genome != o.Genome || c.Parent != o.Parent {
+			return nil, wrong("candidates")
+		}
+	}
+	known := make(map[int64]float64, len(old.Scores))
+	for _, s := range old.Scores {
+		known[s.Candidate] = s.Fitness
+	}
+	fitness := make([]float64, len(b.Candidates))
+	for i, c := range b.Candidates {
+		f, ok := known[int64(c.ID+1)]
+		if !ok {
+			return nil, wrong("candidates")
+		}
+		fitness[i] = f
+	}
+	return fitness, nil
+}

@@ -1,0 +1,131 @@
+package experiment
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+	"unicode/utf8"
+
+	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/evaluator"
+	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/model/finchling"
+	"github.com/finch-llm/finch/store"
+)
+
+// Session runs experiments on one machine and one database. It opens each model and text once, however many experiments
+// share them. It is not safe for concurrent use.
+type Session struct {
+	DB       *store.DB // nil for plans
+	Path     *kernels.Path
+	Workers  int
+	Levels   string // folder of the level database
+	Progress Progress
+	Clock    func() time.Time
+	Version  string
+
+	models  map[string]*model.Model
+	corpora map[corpusKey]*evaluator.Corpus
+	engines map[engineKey]*evaluator.Engine
+	levels  *compress.Database
+}
+
+type corpusKey struct {
+	model string
+	text  configs.Text
+}
+
+type engineKey struct {
+	model         string
+	context, topK int
+}
+
+// Close releases models and levels.
+func (s *Session) Close() error {
+	var failed []error
+	if s.levels != nil {
+		failed = append(failed, s.levels.Close())
+	}
+	for _, m := range s.models {
+		failed = append(failed, m.Close())
+	}
+	return errors.Join(failed...)
+}
+
+// model opens a model once.
+func (s *Session) model(ref string) (*model.Model, error) {
+	if m, ok := s.models[ref]; ok {
+		return m, nil
+	}
+	m, err := model.Open(ref)
+	if err != nil {
+		return nil, err
+	}
+	if s.models == nil {
+		s.models = map[string]*model.Model{}
+	}
+	s.models[ref] = m
+	return m, nil
+}
+
+// corpus reads, tokenizes and packs a text once for a model.
+func (s *Session) corpus(m *model.Model, t configs.Text) (*evaluator.Corpus, error) {
+	key := corpusKey{m.Ref, t}
+	if c, ok := s.corpora[key]; ok {
+		return c, nil
+	}
+	if t.Sequence > m.Context {
+		return nil, fmt.Errorf("sequences of %d tokens exceed the model's context of %d: write sequence = %d or less", t.Sequence, m.Context, m.Context)
+	}
+	text, err := ReadText(t.Data)
+	if err != nil {
+		return nil, err
+	}
+	c, err := evaluator.NewCorpus(m.Tokenizer.Encode(text), t.Tokens, t.Sequence)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Data, err)
+	}
+	if s.corpora == nil {
+		s.corpora = map[corpusKey]*evaluator.Corpus{}
+	}
+	s.corpora[key] = c
+	return c, nil
+}
+
+// engine makes an engine once. Experiments that share one also share the dense model's targets in it.
+func (s *Session) engine(m *model.Model, context, topK int) (*evaluator.Engine, error) {
+	key := engineKey{m.Ref, context, topK}
+	if e, ok := s.engines[key]; ok {
+		return e, nil
+	}
+	e, err := evaluator.New(m, evaluator.Options{Path: s.Path, Workers: s.Workers, Context: context, TopK: topK})
+	if err != nil {
+		return nil, err
+	}
+	if s.engines == nil {
+		s.engines = map[engineKey]*evaluator.Engine{}
+	}
+	s.engines[key] = e
+	return e, nil
+}
+
+// ReadText reads a shipped text or a file of UTF-8.
+func ReadText(ref string) (string, error) {
+	switch ref {
+	case "builtin:calibration":
+		return finchling.Calibration, nil
+	case "builtin:evaluation":
+		return finchling.Evaluation, nil
+	}
+	data, err := os.ReadFile(ref)
+	if err != nil {
+		return "", fmt.Errorf("a text is a file, builtin:calibration or builtin:evaluation: %w", err)
+	}
+	if !utf8.Valid(data) {
+		return "", fmt.Errorf("%s is not UTF-8 text", ref)
+	}
+	return string(data), nil
+}

@@ -1,0 +1,161 @@
+package experiment
+
+import (
+	"fmt"
+
+	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/evaluator"
+	"github.com/finch-llm/finch/export"
+	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
+)
+
+// Task is one experiment with its model, its texts and the levels that each layer may take. Nothing is built yet.
+type Task struct {
+	Config                  *configs.Experiment
+	Model                   *model.Model
+	Calibration, Evaluation *evaluator.Corpus
+
+	target export.Target
+	layers []layer // block by block, in the order of model.Kind
+}
+
+// layer is one weight matrix and its choices.
+type layer struct {
+	block   int
+	kind    model.Kind
+	dense   *kernels.Matrix
+	source  compress.Source
+	choices []levelChoice // none: the layer stays as it is
+}
+
+// levelChoice is a level under the name by which it is the same choice in every layer.
+type levelChoice struct {
+	name  string
+	level compress.Level
+}
+
+// Prepare opens what an experiment names and refuses, with the place in the file, what cannot work with this model: a text
+// that is too short, or a budget that no candidate can meet.
+func (s *Session) Prepare(config *configs.Experiment) (*Task, error) {
+	m, err := s.model(config.Model)
+	if err != nil {
+		return nil, config.Errorf("model", "%v", err)
+	}
+	t := &Task{Config: config, Model: m}
+	if t.Calibration, err = s.corpus(m, config.Calibration); err != nil {
+		return nil, config.Errorf("calibration", "%v", err)
+	}
+	if t.Evaluation, err = s.corpus(m, config.Evaluation); err != nil {
+		return nil, config.Errorf("evaluation", "%v", err)
+	}
+	if t.target, err = export.For(config.Target); err != nil {
+		return nil, config.Errorf("target", "%v", err)
+	}
+	if err := t.layOut(); err != nil {
+		return nil, config.Errorf("levels", "%v", err)
+	}
+	estimate, err := t.problem(t.estimate)
+	if err != nil {
+		return nil, err
+	}
+	if err := estimate.Space.Validate(); err != nil {
+		return nil, config.Errorf("budget", "%v", err)
+	}
+	return t, nil
+}
+
+// layOut lists the layers and what each may become.
+func (t *Task) layOut() error {
+	for b := range t.Model.Network.Blocks {
+		for k := range model.NumKinds {
+			dense := t.Model.Network.Blocks[b].Layers[k]
+			l := layer{block: b, kind: k, dense: dense, source: compress.Source{
+				Name: model.LayerName(b, k), Rows: dense.Rows, Cols: dense.Cols,
+				Hash: compress.HashWeights(dense.Format.String(), dense.Rows, dense.Cols, dense.Data),
+				Load: func() ([]float32, error) { return unpack(dense), nil },
+			}}
+			var err error
+			if l.choices, err = choices(t.Config.Levels, dense.Rows, dense.Cols); err != nil {
+				return err
+			}
+			t.layers = append(t.layers, l)
+		}
+	}
+	return nil
+}
+
+// choices are the levels of a layer [rows, cols]. Levels that come to the same there, because its rows do not divide into
+// their blocks, are listed once.
+func choices(levels configs.Levels, rows, cols int) ([]levelChoice, error) {
+	if levels.Sparse != nil {
+		return ladder(levels.Sparse, int64(rows)*int64(cols)), nil
+	}
+	var list []levelChoice
+	seen := map[kernels.Format]bool{}
+	for _, name := range levels.Names {
+		if name == configs.Drop {
+			continue // a gate's, not a layer's
+		}
+		level, err := compress.ParseLevel(name)
+		if err != nil {
+			return nil, err
+		}
+		if !level.Sparse() {
+			if f := level.Format(cols); seen[f] {
+				continue
+			} else {
+				seen[f] = true
+			}
+		}
+		list = append(list, levelChoice{name, level})
+	}
+	return list, nil
+}
+
+// ladder is the sparsities of a layer of so many weights, from the sparsest. A step is the same number of weights in
+// every layer, so that one layer a step up and another a step down keep the total (arXiv 2410.14649). Steps that would
+// leave 0–95 % are left out, the centre rounded up so that all centres together meet the budget.
+func ladder(l *configs.Ladder, weights int64) []levelChoice {
+	centre := int64(l.Center * float64(weights))
+	if float64(centre) < l.Center*float64(weights) {
+		centre++
+	}
+	var list []levelChoice
+	for step := l.Count; step >= -l.Count; step-- {
+		zeros := centre + int64(step)*l.StepWeights
+		if zeros < 0 || float64(zeros) > configs.MaxSparsity*float64(weights) {
+			continue
+		}
+		list = append(list, levelChoice{fmt.Sprintf("sparse-%.2f%+d", l.Center, step), compress.SparseZeros(zeros, kernels.BF16)})
+	}
+	return list
+}
+
+// unpack decodes a matrix to float32 [rows, cols].
+func unpack(m *kernels.Matrix) []float32 {
+	w := make([]float32, m.Rows*m.Cols)
+	for r := range m.Rows {
+		kernels.Unpack(w[r*m.Cols:(r+1)*m.Cols], m, r)
+	}
+	return w
+}
+
+// estimate foretells how a layer is stored at a level, before it has been built: exactly, but for the padding that rows of
+// sparse quantized values need, which is left out.
+func (t *Task) estimate(l *layer, c levelChoice) (*kernels.Matrix, compress.Info, error) {
+	rows, cols := l.dense.Rows, l.dense.Cols
+	weights := int64(rows) * int64(cols)
+	f := c.level.Format(cols)
+	info := compress.Info{Layer: l.source.Name, Level: c.level.Name(), Format: f, Rows: rows, Cols: cols, NonZeros: weights}
+	if c.level.Sparse() {
+		info.Sparse = true
+		info.NonZeros = weights - c.level.Zeros(weights)
+		blocks := (info.NonZeros + int64(f.BlockWeights()) - 1) / int64(f.BlockWeights())
+		info.Bytes = blocks*int64(f.BlockBytes()) + int64(rows)*int64((cols+7)/8)
+	} else {
+		info.Bytes = int64(rows) * int64(f.RowBytes(cols))
+	}
+	return nil, info, nil
+}

@@ -1,0 +1,5 @@
+//go:build !linux && !darwin
+
+package resources
+
+func freeDisk(string) (int64, bool) { return 0, false }

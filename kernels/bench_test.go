@@ -1,0 +1,69 @@
+package kernels
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+func BenchmarkMatMul(b *testing.B) {
+	const tokens = 512
+	shapes := []struct {
+		format     Format
+		rows, cols int
+		density    float64
+	}{
+		{F32, 256, 256, 1}, {BF16, 1024, 1024, 1}, {Q8_0, 1024, 1024, 1}, {Q4_0, 1024, 1024, 1}, {Q2_K, 1024, 1024, 1},
+		{Q3_K, 1024, 1024, 1}, {Q4_K, 1024, 1024, 1}, {Q5_K, 1024, 1024, 1}, {Q6_K, 1024, 1024, 1}, {F16, 1024, 1024, 0.4},
+		{Q4_K, 1024, 4096, 1},
+	}
+	for _, p := range Paths() {
+		for _, s := range shapes {
+			b.Run(fmt.Sprintf("%s/%v-%g/%dx%d", p.Name(), s.format, s.density, s.rows, s.cols), func(b *testing.B) {
+				rng := rand.New(rand.NewPCG(1, 1))
+				m, x, dst := randomMatrix(rng, s.format, s.rows, s.cols, s.density), normals(rng, tokens*s.cols), make([]float32, tokens*s.rows)
+				w := p.NewWorker()
+				for b.Loop() {
+					w.MatMul(dst, x, tokens, m)
+				}
+				reportFLOPs(b, 2*tokens*float64(s.rows)*float64(s.cols))
+			})
+		}
+	}
+}
+
+func BenchmarkAttention(b *testing.B) {
+	a := AttentionShape{Tokens: 512, Keys: 512, Heads: 8, KVHeads: 4, HeadDim: 64, Scale: 0.125}
+	for _, p := range Paths() {
+		b.Run(p.Name(), func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(1, 1))
+			q, k := normals(rng, a.Tokens*a.Heads*a.HeadDim), normals(rng, a.Keys*a.KVHeads*a.HeadDim)
+			dst, w := make([]float32, len(q)), p.NewWorker()
+			for b.Loop() {
+				w.Attention(dst, q, k, k, a)
+			}
+			reportFLOPs(b, 2*float64(a.Tokens)*float64(a.Keys)*float64(a.Heads)*float64(a.HeadDim)) // half of the square, twice
+		})
+	}
+}
+
+func BenchmarkScore(b *testing.B) {
+	const tokens, vocab, cols = 512, 8192, 512
+	for _, p := range Paths() {
+		b.Run(p.Name(), func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(1, 1))
+			w, head, hidden := p.NewWorker(), randomMatrix(rng, Q8_0, vocab, cols, 1), normals(rng, tokens*cols)
+			teacher := w.PrepareTeacher(hidden, tokens, head, 0)
+			in := ScoreInput{tokens, hidden, head, make([]int32, tokens), &teacher}
+			out := make([]TokenScore, tokens)
+			for b.Loop() {
+				w.Score(out, in)
+			}
+			reportFLOPs(b, 2*2*tokens*vocab*cols)
+		})
+	}
+}
+
+func reportFLOPs(b *testing.B, operations float64) {
+	b.ReportMetric(operations*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}

@@ -1,0 +1,64 @@
+package kernels
+
+/*
+#include "kernels.h"
+*/
+import "C"
+
+// AttentionShape gives the sizes of one causal grouped-query attention. Query i is at position Keys − Tokens + i and sees
+// the keys up to and including its own position, so a cache of earlier keys and values needs nothing else.
+type AttentionShape struct {
+	Tokens, Keys   int // queries; keys, of which the last Tokens belong to the queries
+	Heads, KVHeads int // heads h·Heads/KVHeads to (h+1)·Heads/KVHeads − 1 share key head h
+	HeadDim        int
+	Scale          float32 // of the scores before softmax, usually 1/√HeadDim
+}
+
+// Attention computes dst [Tokens, Heads, HeadDim] from q of the same shape and k, v [Keys, KVHeads, HeadDim], in fp32.
+func (w *Worker) Attention(dst, q, k, v []float32, a AttentionShape) {
+	check(a.Tokens >= 0 && a.Keys >= a.Tokens && a.HeadDim > 0 && a.KVHeads > 0 && a.Heads%a.KVHeads == 0,
+		"attention shape %+v", a)
+	queries, keys := a.Tokens*a.Heads*a.HeadDim, a.Keys*a.KVHeads*a.HeadDim
+	check(len(dst) == queries && len(q) == queries && len(k) == keys && len(v) == keys,
+		"attention shape %+v: dst has %d values, q %d, k %d, v %d", a, len(dst), len(q), len(k), len(v))
+	if queries == 0 {
+		return
+	}
+	isa := w.path.isa
+	scratch := w.attention.grow(int(C.finch_attention_scratch(isa, C.int64_t(a.Keys), C.int64_t(a.HeadDim))))
+	C.finch_attention(isa, floats(dst), floats(q), floats(k), floats(v), C.int64_t(a.Tokens), C.int64_t(a.Keys),
+		C.int64_t(a.Heads), C.int64_t(a.KVHeads), C.int64_t(a.HeadDim), C.float(a.Scale), scratch)
+}
+
+// RMSNorm computes dst = x / √(mean(x²) + eps) · weight for each row of x [tokens, len(weight)]. The sum of squares is
+// float64. dst may be x.
+func (w *Worker) RMSNorm(dst, x, weight []float32, tokens int, eps float32) {
+	n := tokens * len(weight)
+	check(len(dst) == n && len(x) == n, "RMSNorm of %d × %d: dst has %d values, x %d", tokens, len(weight), len(dst), len(x))
+	C.finch_rms_norm(w.path.isa, floats(dst), floats(x), floats(weight), C.int64_t(tokens), C.int64_t(len(weight)), C.float(eps))
+}
+
+// Rope rotates x [tokens, heads, headDim] in place by the angles whose cosines and sines are given [tokens, headDim/2].
+// Interleaved pairs are (2i, 2i+1), as in llama's GGUF files; others (i, i + headDim/2), as in NeoX.
+func (w *Worker) Rope(x []float32, tokens, heads, headDim int, cos, sin []float32, interleaved bool) {
+	angles := tokens * headDim / 2
+	check(headDim%2 == 0 && len(x) == tokens*heads*headDim && len(cos) == angles && len(sin) == angles,
+		"Rope of %d × %d × %d: x has %d values, cos %d, sin %d", tokens, heads, headDim, len(x), len(cos), len(sin))
+	layout := C.int(0)
+	if interleaved {
+		layout = 1
+	}
+	C.finch_rope(w.path.isa, floats(x), C.int64_t(tokens), C.int64_t(heads), C.int64_t(headDim), floats(cos), floats(sin), layout)
+}
+
+// SwiGLU computes dst = gate / (1 + e^−gate) · up. dst may be gate or up.
+func (w *Worker) SwiGLU(dst, gate, up []float32) {
+	check(len(dst) == len(gate) && len(dst) == len(up), "SwiGLU of %d and %d values into %d", len(gate), len(up), len(dst))
+	C.finch_swiglu(w.path.isa, floats(dst), floats(gate), floats(up), C.int64_t(len(dst)))
+}
+
+// Add computes dst += x.
+func (w *Worker) Add(dst, x []float32) {
+	check(len(dst) == len(x), "Add of %d values to %d", len(x), len(dst))
+	C.finch_add(w.path.isa, floats(dst), floats(x), C.int64_t(len(dst)))
+}

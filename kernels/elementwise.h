@@ -1,0 +1,64 @@
+// Softmax, RMSNorm, rotary embedding, SwiGLU and addition, written once over vec.h.
+
+// The maximum is subtracted after scaling, so that the largest exponent is exactly zero.
+TARGET static float softmax(float *row, int64_t n, float scale) {
+  const vec factor = v_set(scale);
+  vec highest = v_set(-INFINITY);
+  for (int64_t i = 0; i < n; i += LANES) {
+    const vec z = v_mul(v_load_at(row, i, n, -INFINITY), factor);
+    highest = v_max(highest, z);
+    v_store_at(row, i, n, z);
+  }
+  const vec shift = v_set(v_highest(highest));
+  vec sum = v_set(0);
+  for (int64_t i = 0; i < n; i += LANES) {
+    const vec e = v_exp(v_sub(v_load_at(row, i, n, 0), shift));
+    sum = v_add(sum, v_select(m_first(n - i), e, v_set(0)));
+    v_store_at(row, i, n, e);
+  }
+  return 1 / v_sum(sum);
+}
+
+TARGET static void rms_norm(float *dst, const float *x, const float *weight, int64_t tokens, int64_t hidden, float eps) {
+  for (int64_t t = 0; t < tokens; t++, x += hidden, dst += hidden) {
+    vecd sum = d_zero();
+    for (int64_t i = 0; i < hidden; i += LANES) sum = d_add_square(sum, v_load_at(x, i, hidden, 0));
+    const vec factor = v_set((float)(1 / sqrt(d_sum(sum) / (double)hidden + (double)eps)));
+    for (int64_t i = 0; i < hidden; i += LANES)
+      v_store_at(dst, i, hidden, v_mul(v_mul(v_load_at(x, i, hidden, 0), factor), v_load_at(weight, i, hidden, 0)));
+  }
+}
+
+// Rotates pairs (2i, 2i + 1) if interleaved, else (i, i + dim/2), by the angles whose cosine and sine are given
+// [tokens, dim/2].
+TARGET static void rope(float *x, int64_t tokens, int64_t heads, int64_t dim, const float *cosine, const float *sine,
+                        int interleaved) {
+  const int64_t pairs = dim / 2;
+  for (int64_t t = 0; t < tokens; t++, cosine += pairs, sine += pairs)
+    for (int64_t h = 0; h < heads; h++, x += dim) {
+      if (interleaved)
+        for (int64_t i = 0; i < pairs; i++) {
+          const float a = x[2 * i], b = x[2 * i + 1];
+          x[2 * i] = a * cosine[i] - b * sine[i];
+          x[2 * i + 1] = a * sine[i] + b * cosine[i];
+        }
+      else
+        for (int64_t i = 0; i < pairs; i++) {
+          const float a = x[i], b = x[pairs + i];
+          x[i] = a * cosine[i] - b * sine[i];
+          x[pairs + i] = a * sine[i] + b * cosine[i];
+        }
+    }
+}
+
+TARGET static void swiglu(float *dst, const float *gate, const float *up, int64_t n) {
+  for (int64_t i = 0; i < n; i += LANES) {
+    const vec g = v_load_at(gate, i, n, 0);
+    const vec silu = v_div(g, v_add(v_set(1), v_exp(v_sub(v_set(0), g))));
+    v_store_at(dst, i, n, v_mul(silu, v_load_at(up, i, n, 0)));
+  }
+}
+
+TARGET static void add(float *dst, const float *x, int64_t n) {
+  for (int64_t i = 0; i < n; i++) dst[i] += x[i];
+}

@@ -1,0 +1,11 @@
+// unpack.h, elementwise.h and head.h for AVX2 with FMA.
+#if defined(__x86_64__)
+#define ISA_AVX2
+#include "vec.h"
+
+#include "elementwise.h"
+#include "head.h"
+#include "unpack.h"
+
+const struct isa isa_avx2 = {&gemm_avx2, unpack, expand, softmax, rms_norm, rope, swiglu, add, head};
+#endif

@@ -1,0 +1,11 @@
+// unpack.h, elementwise.h and head.h for AVX-512.
+#if defined(__x86_64__)
+#define ISA_AVX512
+#include "vec.h"
+
+#include "elementwise.h"
+#include "head.h"
+#include "unpack.h"
+
+const struct isa isa_avx512 = {&gemm_avx512, unpack, expand, softmax, rms_norm, rope, swiglu, add, head};
+#endif

@@ -1,0 +1,66 @@
+// The driver of the matrix multiply: for each panel of W unpack, pack, and run the register tile over all tokens.
+#include <string.h>
+
+#include "kernels.h"
+
+enum { DEPTH = 1024 };  // units of a panel that stay in the second-level cache (128 KiB) while all tokens pass by
+
+void finch_pack(const struct gemm *g, uint32_t *dst, const float *x, int64_t tokens, int64_t cols) {
+  const int64_t depth = round_up(units_of(g, cols), GROUP);
+  for (int64_t t = 0; t < tokens; t += g->tile)
+    g->pack_x(dst + t * depth, x + t * cols, cols, min64(g->tile, tokens - t), cols);
+}
+
+// Columns [start, start + n) of a dense row, or a whole sparse row, as floats.
+static void unpack_row(const struct isa *isa, float *dst, const struct matrix *m, int64_t row, int64_t start, int64_t n,
+                       float *stored) {
+  if (m->mask == NULL) {
+    const int64_t row_bytes = m->cols / m->block_weights * m->block_bytes;
+    const uint8_t *src = m->data + row * row_bytes + start / m->block_weights * m->block_bytes;
+    isa->unpack(dst, m->format, src, n);
+    return;
+  }
+  const int64_t first = m->row_start[row], end = m->row_start[row + 1];
+  isa->unpack(stored, m->format, m->data + first * m->block_bytes, (end - first) * m->block_weights);
+  isa->expand(dst, stored, m->mask + row * ((m->cols + 7) / 8), m->cols);
+}
+
+// panel [units][g->panel] from rows [first, end) of W. A dense row comes in chunks that stay in the first-level cache; a
+// sparse row comes whole, since only its beginning is known.
+// rows is scratch: GROUP rows of width + GROUP floats (the gap keeps them out of one cache set), then the stored weights.
+static void pack_panel(const struct path *p, uint32_t *panel, const struct matrix *m, int64_t first, int64_t end,
+                       float *rows) {
+  const struct gemm *g = p->gemm;
+  const int64_t width = m->mask == NULL ? CHUNK : m->cols;
+  const int64_t stride = round_up(width, GROUP) + GROUP;
+  float *stored = rows + GROUP * stride;
+  for (int64_t group = 0; group < g->panel; group += GROUP) {
+    const int64_t count = min64(GROUP, end - first - group);
+    for (int64_t start = 0; start < m->cols; start += width) {
+      const int64_t n = min64(width, m->cols - start);
+      for (int64_t r = 0; r < count; r++)
+        unpack_row(p->isa, rows + r * stride, m, first + group + r, start, n, stored);
+      g->pack_w(panel + start / g->per * g->panel + group, rows, stride, count, n);
+    }
+  }
+}
+
+// dst [tokens, end - first] with the given row stride: outputs first to end of W for the packed x.
+void finch_multiply(const struct path *p, float *dst, int64_t stride, const uint32_t *x, int64_t tokens, int64_t first,
+                    int64_t end, int64_t cols, int format, int64_t block_weights, int64_t block_bytes,
+                    const uint8_t *data, const uint8_t *mask, const uint32_t *row_start, uint32_t *panel, float *rows) {
+  const struct gemm *g = p->gemm;
+  const struct matrix m = {cols, format, block_weights, block_bytes, data, mask, row_start};
+  const int64_t units = units_of(g, cols), depth = round_up(units, GROUP);
+  for (int64_t n = first; n < end; n += g->panel) {
+    const int64_t outputs = min64(g->panel, end - n);
+    pack_panel(p, panel, &m, n, n + outputs, rows);
+    int64_t k = 0;
+    do {  // at least once: without columns the sums are zero
+      for (int64_t t = 0; t < tokens; t += g->tile)
+        g->multiply(dst + t * stride + n - first, stride, x + t * depth + k * g->tile, panel + k * g->panel,
+                    min64(DEPTH, units - k), min64(g->tile, tokens - t), outputs, k > 0);
+      k += DEPTH;
+    } while (k < units);
+  }
+}

@@ -1,0 +1,195 @@
+package kernels
+
+/*
+#include "kernels.h"
+*/
+import "C"
+
+import (
+	"math"
+	"unsafe"
+)
+
+// ScoreInput is one sequence as a model sees it just before its output matrix.
+type ScoreInput struct {
+	Tokens  int
+	Hidden  []float32       // the student's states after the final norm [Tokens, Head.Cols]
+	Head    *Matrix         // the student's output matrix [vocabulary, hidden]
+	Targets []int32         // the token that follows each; −1 for none [Tokens]
+	Teacher *TeacherTargets // nil: NLL only
+}
+
+// TeacherTargets is what KL needs to know of the dense model; PrepareTeacher makes it.
+type TeacherTargets struct {
+	Hidden   []float32 // states after the final norm [tokens, Head.Cols]
+	Head     *Matrix   // output matrix over the same vocabulary
+	LSE      []float64 // log Σ e^t over the vocabulary [tokens]
+	KthLogit []float32 // the k-th largest logit, −Inf where k covers the vocabulary; nil: no top-k KL [tokens]
+	Top      []int32   // the largest logit's index [tokens]
+}
+
+// TokenScore is in nats.
+type TokenScore struct {
+	NLL float64 // −log q(target); 0 without target
+	KL  float64 // Σ p·log(p/q) over the vocabulary, p the teacher's and q the student's; may round to just below 0
+
+	// TopKL is the same over the teacher's k likeliest tokens (all that equal the k-th) and one more outcome for the
+	// rest together.
+	TopKL float64
+	Top   int32 // the student's likeliest token
+}
+
+// Logits are held for at most scoreTokens × scoreVocab tokens and vocabulary entries, 1 MiB for each model.
+// scoreVocab also fixes the order of summation.
+const (
+	scoreTokens = 1024
+	scoreVocab  = 256
+)
+
+// Score computes one TokenScore per token. Hidden states that are NaN or infinite give NaN.
+func (w *Worker) Score(out []TokenScore, in ScoreInput) {
+	n := in.Tokens
+	check(len(out) == n && len(in.Targets) == n, "Score of %d tokens: out has %d, Targets %d", n, len(out), len(in.Targets))
+	check(len(in.Hidden) == n*in.Head.Cols, "Score of %d tokens: Hidden has %d values for %d columns", n, len(in.Hidden), in.Head.Cols)
+	in.Head.check()
+	for _, target := range in.Targets {
+		check(int(target) < in.Head.Rows, "target %d outside a vocabulary of %d", target, in.Head.Rows)
+	}
+	if t := in.Teacher; t != nil {
+		check(t.Head.Rows == in.Head.Rows, "teacher's vocabulary is %d, student's %d", t.Head.Rows, in.Head.Rows)
+		check(len(t.Hidden) == n*t.Head.Cols && len(t.LSE) == n && (t.KthLogit == nil || len(t.KthLogit) == n),
+			"teacher of %d tokens: Hidden has %d values, LSE %d, KthLogit %d", n, len(t.Hidden), len(t.LSE), len(t.KthLogit))
+		t.Head.check()
+	}
+	for first := 0; first < n; first += scoreTokens {
+		w.scoreBlock(out, in, first, min(n, first+scoreTokens))
+	}
+}
+
+// scoreBlock scores tokens [first, end).
+func (w *Worker) scoreBlock(out []TokenScore, in ScoreInput, first, end int) {
+	n, cols := end-first, in.Head.Cols
+	states := newHeadStates(n)
+	for i := range states {
+		states[i].target = C.int32_t(in.Targets[first+i])
+	}
+	hidden := w.pack(&w.x, in.Hidden[first*cols:end*cols], n, cols)
+	logits := w.logits.grow(2 * n * scoreVocab)
+
+	teacher := in.Teacher
+	var teacherHidden *C.uint32_t
+	var teacherLogits *C.float
+	topK := C.int(0)
+	if teacher != nil {
+		cols := teacher.Head.Cols
+		teacherHidden = w.pack(&w.teacher, teacher.Hidden[first*cols:end*cols], n, cols)
+		teacherLogits = (*C.float)(unsafe.Add(unsafe.Pointer(logits), 4*n*scoreVocab))
+		for i := range states {
+			states[i].teacher_scale = C.float(scaleOf(teacher.LSE[first+i]))
+			if teacher.KthLogit != nil {
+				states[i].kth = C.float(teacher.KthLogit[first+i])
+				topK = 1
+			}
+		}
+	}
+
+	for v := 0; v < in.Head.Rows; v += scoreVocab {
+		block := min(scoreVocab, in.Head.Rows-v)
+		w.multiply(logits, scoreVocab, hidden, n, in.Head, v, v+block)
+		if teacher != nil {
+			w.multiply(teacherLogits, scoreVocab, teacherHidden, n, teacher.Head, v, v+block)
+		}
+		C.finch_head(w.path.isa, &states[0], logits, teacherLogits, scoreVocab, C.int64_t(n), C.int64_t(v), C.int64_t(block), topK)
+	}
+	for i := range states {
+		out[first+i] = finish(&states[i], teacher, first+i)
+	}
+}
+
+// PrepareTeacher makes the targets of KL from the dense model's states after the final norm, hidden [tokens, head.Cols],
+// in one pass over its head; k > 0 also finds each token's k-th largest logit. The result refers to hidden and head.
+// KL is exact only if Score runs on the same path.
+func (w *Worker) PrepareTeacher(hidden []float32, tokens int, head *Matrix, k int) TeacherTargets {
+	check(len(hidden) == tokens*head.Cols, "%d hidden values for %d tokens of %d columns", len(hidden), tokens, head.Cols)
+	head.check()
+	t := TeacherTargets{Hidden: hidden, Head: head, LSE: make([]float64, tokens), Top: make([]int32, tokens)}
+	if k > 0 {
+		t.KthLogit = make([]float32, tokens)
+	}
+	for first := 0; first < tokens; first += scoreTokens {
+		w.prepareBlock(&t, first, min(tokens, first+scoreTokens), min(k, head.Rows))
+	}
+	return t
+}
+
+// prepareBlock fills in tokens [first, end) of t.
+func (w *Worker) prepareBlock(t *TeacherTargets, first, end, k int) {
+	n, cols := end-first, t.Head.Cols
+	states := newHeadStates(n)
+	heaps := make([]float32, n*k)
+	for i := range heaps {
+		heaps[i] = float32(math.Inf(-1))
+	}
+	hidden := w.pack(&w.x, t.Hidden[first*cols:end*cols], n, cols)
+	logits := w.logits.grow(n * scoreVocab)
+	for v := 0; v < t.Head.Rows; v += scoreVocab {
+		block := min(scoreVocab, t.Head.Rows-v)
+		w.multiply(logits, scoreVocab, hidden, n, t.Head, v, v+block)
+		C.finch_head(w.path.isa, &states[0], logits, nil, scoreVocab, C.int64_t(n), C.int64_t(v), C.int64_t(block), 0)
+		if k > 0 {
+			C.finch_top_k(floats(heaps), C.int64_t(k), logits, scoreVocab, C.int64_t(n), C.int64_t(block))
+		}
+	}
+	for i := range states {
+		t.LSE[first+i] = logSumExp(&states[i])
+		t.Top[first+i] = int32(states[i].top)
+		if k > 0 {
+			t.KthLogit[first+i] = heaps[i*k]
+		}
+	}
+}
+
+func newHeadStates(n int) []C.struct_head_state {
+	states := make([]C.struct_head_state, n)
+	for i := range states {
+		states[i].max = C.float(math.Inf(-1))
+		states[i].scale = C.float(math.Inf(-1))
+		states[i].target = -1
+	}
+	return states
+}
+
+// scaleOf is the power of two nearest to e^lse, as an exponent: the unit of the teacher's sums.
+func scaleOf(lse float64) float32 { return float32(math.RoundToEven(lse / math.Ln2)) }
+
+func logSumExp(s *C.struct_head_state) float64 {
+	return math.Log(float64(s.sum)) + float64(s.scale)*math.Ln2
+}
+
+// finish turns a token's sums into scores. With t and s the logits and p = e^(t − lse_t):
+// KL = Σ p·(t − s) − lse_t + lse_s. Probabilities are divided by their sum as computed here, not by e^lse_t, so that the
+// rounding of a large e^t cancels where t − s is large for all t.
+func finish(s *C.struct_head_state, teacher *TeacherTargets, token int) TokenScore {
+	lse := logSumExp(s)
+	score := TokenScore{Top: int32(s.top)}
+	if s.target >= 0 {
+		score.NLL = lse - float64(s.target_logit)
+	}
+	if teacher == nil {
+		return score
+	}
+	sum := float64(s.teacher_sum)
+	shift := teacher.LSE[token] - lse
+	score.KL = float64(s.kl)/sum - shift
+	if teacher.KthLogit == nil {
+		return score
+	}
+	// The tails are summed as such: 1 − P would lose them where P rounds to 1.
+	p := float64(s.teacher_tail) / sum
+	q := float64(s.tail) / float64(s.sum)
+	score.TopKL = float64(s.top_kl)/sum - (1-p)*shift
+	if p > 0 { // the student's tail may have underflowed: a large number rather than infinity, for the sake of means
+		score.TopKL += p * math.Log(p/max(q, math.SmallestNonzeroFloat32))
+	}
+	return score
+}

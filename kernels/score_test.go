@@ -1,0 +1,206 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// naiveScore computes one token's scores in float64 from whole rows of logits.
+func naiveScore(s, t []float32, target int32, k int) TokenScore {
+	lse := func(x []float32) float64 {
+		highest, sum := math.Inf(-1), 0.0
+		for _, v := range x {
+			highest = max(highest, float64(v))
+		}
+		for _, v := range x {
+			sum += math.Exp(float64(v) - highest)
+		}
+		return highest + math.Log(sum)
+	}
+	lseS, lseT := lse(s), lse(t)
+	var score TokenScore
+	for i := range s {
+		if s[i] > s[score.Top] {
+			score.Top = int32(i)
+		}
+	}
+	if target >= 0 {
+		score.NLL = lseS - float64(s[target])
+	}
+	kth := math.Inf(-1)
+	if k < len(t) {
+		sorted := slices.Sorted(slices.Values(t))
+		kth = float64(sorted[len(t)-k])
+	}
+	var tailP, tailQ float64
+	for i := range s {
+		p, q := math.Exp(float64(t[i])-lseT), math.Exp(float64(s[i])-lseS)
+		term := p * (float64(t[i]) - lseT - float64(s[i]) + lseS)
+		score.KL += term
+		if float64(t[i]) >= kth {
+			score.TopKL += term
+		} else {
+			tailP += p
+			tailQ += q
+		}
+	}
+	if tailP > 0 {
+		score.TopKL += tailP * math.Log(tailP/tailQ)
+	}
+	return score
+}
+
+func TestScore(t *testing.T) {
+	cases := []struct{ tokens, vocab, cols, teacherCols, k int }{
+		{1, 1, 8, 8, 1}, {3, 5, 16, 24, 2}, {14, 256, 32, 32, 10}, {13, 300, 40, 64, 64}, {5, 1031, 33, 17, 2000}, {1030, 40, 8, 8, 4},
+	}
+	eachPath(t, func(t *testing.T, p *Path) {
+		for _, c := range cases {
+			t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(20, uint64(c.vocab)))
+				w := p.NewWorker()
+				head, teacherHead := randomMatrix(rng, F32, c.vocab, c.cols, 1), randomMatrix(rng, F16, c.vocab, c.teacherCols, 1)
+				hidden, teacherHidden := normals(rng, c.tokens*c.cols), normals(rng, c.tokens*c.teacherCols)
+				targets := make([]int32, c.tokens)
+				for i := range targets {
+					targets[i] = int32(rng.IntN(c.vocab+1) - 1)
+				}
+				teacher := w.PrepareTeacher(teacherHidden, c.tokens, teacherHead, c.k)
+				got := make([]TokenScore, c.tokens)
+				w.Score(got, ScoreInput{c.tokens, hidden, head, targets, &teacher})
+
+				s, te := make([]float32, c.tokens*c.vocab), make([]float32, c.tokens*c.vocab)
+				w.Logits(s, hidden, c.tokens, head)
+				w.Logits(te, teacherHidden, c.tokens, teacherHead)
+				for i := range got {
+					row, teacherRow := s[i*c.vocab:(i+1)*c.vocab], te[i*c.vocab:(i+1)*c.vocab]
+					want := naiveScore(row, teacherRow, targets[i], c.k)
+					near(t, "NLL", i, got[i].NLL, want.NLL, 2e-6)
+					near(t, "KL", i, got[i].KL, want.KL, 2e-6*(1+want.KL))
+					near(t, "TopKL", i, got[i].TopKL, want.TopKL, 2e-6*(1+want.KL))
+					near(t, "top", i, float64(got[i].Top), float64(want.Top), 0)
+					near(t, "teacher's top", i, float64(teacher.Top[i]), float64(naiveScore(teacherRow, teacherRow, -1, 1).Top), 0)
+				}
+			})
+		}
+	})
+}
+
+// A student that is the teacher scores exactly zero.
+func TestScoreOfTheTeacherItself(t *testing.T) {
+	eachPath(t, func(t *testing.T, p *Path) {
+		rng := rand.New(rand.NewPCG(21, 0))
+		const tokens, vocab, cols = 9, 700, 256
+		w, head, hidden := p.NewWorker(), randomMatrix(rng, Q6_K, vocab, cols, 1), normals(rng, tokens*cols)
+		teacher := w.PrepareTeacher(hidden, tokens, head, 16)
+		got := make([]TokenScore, tokens)
+		w.Score(got, ScoreInput{tokens, hidden, head, make([]int32, tokens), &teacher})
+		for i, s := range got {
+			if s.KL != 0 || math.Abs(s.TopKL) > 1e-12 || s.Top != teacher.Top[i] {
+				t.Fatalf("token %d scores %+v", i, s)
+			}
+		}
+	})
+}
+
+// Peaked distributions: P rounds to 1, Q underflows, and later blocks of the vocabulary raise the scale.
+func TestScoreExtremes(t *testing.T) {
+	const vocab = 600
+	eachPath(t, func(t *testing.T, p *Path) {
+		if p.Name() == "avx512bf16" {
+			t.Skip("rounds the logits that this test writes")
+		}
+		w := p.NewWorker()
+		logits := make([]float32, vocab) // one column: the token's hidden state 1 makes the head the logits
+		for i := range logits {
+			logits[i] = float32(i%7) - 3
+		}
+		scale := func(factor float32) *Matrix {
+			scaled := make([]float32, vocab)
+			for i := range scaled {
+				scaled[i] = logits[i] * factor
+			}
+			scaled[590] += 40 * factor
+			return f32Matrix(scaled, vocab, 1)
+		}
+		for _, c := range []struct{ student, teacher float32 }{{1, 0.1}, {0.1, 1}, {30, 1}, {1, 30}, {300, 300}, {1000, 1}} {
+			teacher := w.PrepareTeacher([]float32{1}, 1, scale(c.teacher), 1)
+			got := make([]TokenScore, 1)
+			w.Score(got, ScoreInput{1, []float32{1}, scale(c.student), []int32{3}, &teacher})
+			s, te := make([]float32, vocab), make([]float32, vocab)
+			w.Logits(s, []float32{1}, 1, scale(c.student))
+			w.Logits(te, []float32{1}, 1, scale(c.teacher))
+			want := naiveScore(s, te, 3, 1)
+			// Logits are float32, so scores cannot be more precise than the largest of them.
+			ulp := 0x1p-23 * float64(slices.Max(s)+slices.Max(te))
+			near(t, "NLL", 0, got[0].NLL, want.NLL, 2e-6+ulp)
+			near(t, "KL", 0, got[0].KL, want.KL, 2e-6*(1+want.KL)+ulp)
+			if math.IsNaN(got[0].TopKL) || math.IsInf(got[0].TopKL, 0) || got[0].TopKL < -2e-6-ulp {
+				t.Fatalf("%+v: TopKL is %g", c, got[0].TopKL)
+			}
+		}
+	})
+}
+
+func TestScoreOfBrokenStates(t *testing.T) {
+	eachPath(t, func(t *testing.T, p *Path) {
+		rng := rand.New(rand.NewPCG(22, 0))
+		const tokens, vocab, cols = 4, 300, 16
+		w, head, hidden := p.NewWorker(), randomMatrix(rng, F32, vocab, cols, 1), normals(rng, tokens*cols)
+		good := w.PrepareTeacher(slices.Clone(hidden), tokens, head, 5)
+		hidden[0] = float32(math.NaN())
+		hidden[cols] = float32(math.Inf(1))
+		hidden[2*cols] = 1e30
+		broken := w.PrepareTeacher(hidden, tokens, head, 5)
+		for name, in := range map[string]ScoreInput{
+			"student": {tokens, hidden, head, make([]int32, tokens), &good},
+			"teacher": {tokens, good.Hidden, head, make([]int32, tokens), &broken},
+		} {
+			got := make([]TokenScore, tokens)
+			w.Score(got, in)
+			for i, s := range got[:3] {
+				if !math.IsNaN(s.KL) || !math.IsNaN(s.TopKL) || name == "student" && !math.IsNaN(s.NLL) {
+					t.Errorf("broken %s: token %d scores %+v", name, i, s)
+				}
+			}
+			if s := got[3]; s.KL != 0 || math.IsNaN(s.NLL) {
+				t.Errorf("broken %s: the sound token scores %+v", name, s)
+			}
+		}
+	})
+}
+
+func TestScoreIndependentOfTokens(t *testing.T) {
+	eachPath(t, func(t *testing.T, p *Path) {
+		rng := rand.New(rand.NewPCG(23, 0))
+		const tokens, vocab, cols = 40, 530, 32
+		w, head, hidden := p.NewWorker(), randomMatrix(rng, Q4_0, vocab, cols, 1), normals(rng, tokens*cols)
+		teacherHidden, targets := normals(rng, tokens*cols), make([]int32, tokens)
+		score := func(first, end int) []TokenScore {
+			teacher := w.PrepareTeacher(teacherHidden[first*cols:end*cols], end-first, head, 8)
+			out := make([]TokenScore, end-first)
+			w.Score(out, ScoreInput{end - first, hidden[first*cols : end*cols], head, targets[first:end], &teacher})
+			return out
+		}
+		all := score(0, tokens)
+		for _, part := range []struct{ first, end int }{{0, 1}, {39, 40}, {5, 30}} {
+			if !slices.Equal(score(part.first, part.end), all[part.first:part.end]) {
+				t.Errorf("tokens %+v score otherwise alone", part)
+			}
+		}
+	})
+}
+
+func TestScoreWithoutTeacher(t *testing.T) {
+	w := Paths()[0].NewWorker()
+	rng := rand.New(rand.NewPCG(24, 0))
+	head := randomMatrix(rng, F32, 50, 8, 1)
+	got := make([]TokenScore, 2)
+	w.Score(got, ScoreInput{Tokens: 2, Hidden: normals(rng, 16), Head: head, Targets: []int32{4, -1}})
+	if !(got[0].NLL > 0) || got[1].NLL != 0 || got[0].KL != 0 {
+		t.Errorf("scores %+v", got)
+	}
+}

@@ -1,0 +1,176 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/finch-llm/finch/kernels"
+)
+
+// Runner is one goroutine's forward pass: a kernel worker, its activation buffers and the rotary tables.
+type Runner struct {
+	m *Model
+	w *kernels.Worker
+
+	cos, sin []float32 // [context, headDim/2]
+
+	// Activations, grown to the largest number of tokens seen.
+	normed, attn    []float32 // [tokens, hidden], [tokens, heads·headDim]
+	q, k, v         []float32 // [tokens, heads·headDim], [tokens, kvHeads·headDim] twice
+	gate, up, delta []float32 // [tokens, mlp] twice, [tokens, hidden]
+}
+
+// NewRunner prepares a runner for sequences of at most the given number of tokens.
+func NewRunner(m *Model, path *kernels.Path, context int) *Runner {
+	r := &Runner{m: m, w: path.NewWorker()}
+	half := m.HeadDim / 2
+	r.cos, r.sin = make([]float32, context*half), make([]float32, context*half)
+	for t := range context {
+		for i := range half {
+			angle := float64(t) * math.Pow(m.RopeTheta, -2*float64(i)/float64(m.HeadDim))
+			r.cos[t*half+i], r.sin[t*half+i] = float32(math.Cos(angle)), float32(math.Sin(angle))
+		}
+	}
+	return r
+}
+
+// Worker gives the runner's kernels, for what follows the forward pass.
+func (r *Runner) Worker() *kernels.Worker { return r.w }
+
+// Cache keeps the keys and values of one sequence, so that generation runs each token once.
+type Cache struct {
+	keys, values [][]float32 // per block [context, kvHeads·headDim]
+	length       int
+}
+
+// NewCache makes a cache for a sequence of at most context tokens.
+func (r *Runner) NewCache() *Cache {
+	m := r.m
+	n := len(r.cos) / (m.HeadDim / 2) * m.KVHeads * m.HeadDim
+	c := &Cache{}
+	for range m.Blocks {
+		c.keys = append(c.keys, make([]float32, n))
+		c.values = append(c.values, make([]float32, n))
+	}
+	return c
+}
+
+// Hidden runs the network over consecutive sequences of equal length and returns the hidden states after the final norm
+// in dst [tokens, hidden], ready for the head. The values for one sequence do not depend on its neighbours.
+func (r *Runner) Hidden(dst []float32, net *Network, ids []int32, sequence int) error {
+	return r.Trace(dst, net, ids, sequence, func(int, []float32) {})
+}
+
+// Trace is Hidden that shows the residual stream x [tokens, hidden] on its way: before the first block with index 0, and
+// after block b with index b+1. The callback must not keep or change x.
+func (r *Runner) Trace(dst []float32, net *Network, ids []int32, sequence int, visit func(boundary int, x []float32)) error {
+	if sequence <= 0 || len(ids)%sequence != 0 {
+		return fmt.Errorf("%d tokens are not sequences of %d", len(ids), sequence)
+	}
+	x := dst[:len(ids)*r.m.Hidden]
+	if err := r.embed(x, ids); err != nil {
+		return err
+	}
+	visit(0, x)
+	for b := range net.Blocks {
+		r.block(x, &net.Blocks[b], sequence, nil, b)
+		visit(b+1, x)
+	}
+	r.w.RMSNorm(x, x, r.m.OutputNorm, len(ids), float32(r.m.NormEps))
+	return nil
+}
+
+// Extend runs the tokens that follow those in the cache, appends them to it, and returns their hidden states after the
+// final norm in dst [tokens, hidden].
+func (r *Runner) Extend(dst []float32, net *Network, ids []int32, c *Cache) error {
+	if limit := len(r.cos) / (r.m.HeadDim / 2); c.length+len(ids) > limit {
+		return fmt.Errorf("%d tokens exceed the context of %d", c.length+len(ids), limit)
+	}
+	x := dst[:len(ids)*r.m.Hidden]
+	if err := r.embed(x, ids); err != nil {
+		return err
+	}
+	for b := range net.Blocks {
+		r.block(x, &net.Blocks[b], len(ids), c, b)
+	}
+	c.length += len(ids)
+	r.w.RMSNorm(x, x, r.m.OutputNorm, len(ids), float32(r.m.NormEps))
+	return nil
+}
+
+// embed looks up the token embeddings, x [tokens, hidden].
+func (r *Runner) embed(x []float32, ids []int32) error {
+	h := r.m.Hidden
+	for t, id := range ids {
+		if id < 0 || int(id) >= r.m.Vocab {
+			return fmt.Errorf("token id %d is outside the vocabulary of %d", id, r.m.Vocab)
+		}
+		kernels.Unpack(x[t*h:(t+1)*h], r.m.Embedding, int(id))
+	}
+	return nil
+}
+
+// block adds one block's sublayers to the residual stream x [tokens, hidden].
+func (r *Runner) block(x []float32, b *Block, sequence int, c *Cache, index int) {
+	m := r.m
+	tokens := len(x) / m.Hidden
+	eps := float32(m.NormEps)
+	if !b.DropAttn {
+		qw, kvw := m.Heads*m.HeadDim, m.KVHeads*m.HeadDim
+		normed := grow(&r.normed, tokens*m.Hidden)
+		q, k, v := grow(&r.q, tokens*qw), grow(&r.k, tokens*kvw), grow(&r.v, tokens*kvw)
+		attn := grow(&r.attn, tokens*qw)
+		r.w.RMSNorm(normed, x, b.AttnNorm, tokens, eps)
+		r.w.MatMul(q, normed, tokens, b.Layers[AttnQ])
+		r.w.MatMul(k, normed, tokens, b.Layers[AttnK])
+		r.w.MatMul(v, normed, tokens, b.Layers[AttnV])
+		for s := 0; s < tokens; s += sequence {
+			r.attend(attn[s*qw:(s+sequence)*qw], q[s*qw:(s+sequence)*qw], k[s*kvw:(s+sequence)*kvw], v[s*kvw:(s+sequence)*kvw], sequence, c, index)
+		}
+		delta := grow(&r.delta, tokens*m.Hidden)
+		r.w.MatMul(delta, attn, tokens, b.Layers[AttnOutput])
+		r.w.Add(x, delta)
+	}
+	if !b.DropMLP {
+		normed := grow(&r.normed, tokens*m.Hidden)
+		gate, up := grow(&r.gate, tokens*m.MLP), grow(&r.up, tokens*m.MLP)
+		r.w.RMSNorm(normed, x, b.MLPNorm, tokens, eps)
+		r.w.MatMul(gate, normed, tokens, b.Layers[FFNGate])
+		r.w.MatMul(up, normed, tokens, b.Layers[FFNUp])
+		r.w.SwiGLU(gate, gate, up)
+		delta := grow(&r.delta, tokens*m.Hidden)
+		r.w.MatMul(delta, gate, tokens, b.Layers[FFNDown])
+		r.w.Add(x, delta)
+	}
+}
+
+// attend is one sequence's attention. q, out [tokens, heads·headDim]; k, v [tokens, kvHeads·headDim].
+func (r *Runner) attend(out, q, k, v []float32, tokens int, c *Cache, index int) {
+	m := r.m
+	start, half := 0, m.HeadDim/2
+	if c != nil {
+		start = c.length
+	}
+	cos, sin := r.cos[start*half:(start+tokens)*half], r.sin[start*half:(start+tokens)*half]
+	r.w.Rope(q, tokens, m.Heads, m.HeadDim, cos, sin, m.RopeInterleaved)
+	r.w.Rope(k, tokens, m.KVHeads, m.HeadDim, cos, sin, m.RopeInterleaved)
+	if c != nil {
+		kvw := m.KVHeads * m.HeadDim
+		copy(c.keys[index][start*kvw:], k)
+		copy(c.values[index][start*kvw:], v)
+		k, v = c.keys[index][:(start+tokens)*kvw], c.values[index][:(start+tokens)*kvw]
+	}
+	r.w.Attention(out, q, k, v, kernels.AttentionShape{
+		Tokens: tokens, Keys: start + tokens, Heads: m.Heads, KVHeads: m.KVHeads, HeadDim: m.HeadDim,
+		Scale: float32(1 / math.Sqrt(float64(m.HeadDim))),
+	})
+}
+
+// grow returns *buf with n elements, reallocating only when it is too small.
+func grow(buf *[]float32, n int) []float32 {
+	if cap(*buf) < n {
+		*buf = make([]float32, n)
+	}
+	*buf = (*buf)[:n]
+	return *buf
+}

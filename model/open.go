@@ -1,0 +1,39 @@
+package model
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/finch-llm/finch/model/finchling"
+	"github.com/finch-llm/finch/model/safetensors"
+)
+
+// Builtin is the reference of the model that finch ships.
+const Builtin = "builtin:finchling"
+
+// Open loads the model that ref names: a .gguf file, a Hugging Face folder, or builtin:finchling. Files are mapped, not
+// read; they must not change while the model is open.
+func Open(ref string) (*Model, error) {
+	switch {
+	case ref == Builtin:
+		weights, err := safetensors.ParseFolder(finchling.Weights, Builtin)
+		if err != nil {
+			return nil, err
+		}
+		return fromHuggingFace(Builtin, finchling.Config, finchling.Tokenizer, weights)
+	case strings.HasPrefix(ref, "builtin:"):
+		return nil, fmt.Errorf("model %q is not known: finch ships %s", ref, Builtin)
+	case strings.HasPrefix(ref, "hf://"):
+		return nil, fmt.Errorf("model %q: finch does not download models: give the folder or .gguf file of a model on this machine", ref)
+	}
+	info, err := os.Stat(ref)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("a model is a .gguf file, a Hugging Face folder or %s: %w", Builtin, err)
+	case info.IsDir():
+		return openFolder(ref)
+	default:
+		return openGGUF(ref)
+	}
+}

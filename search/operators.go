@@ -1,0 +1,201 @@
+package search
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// The axes: what a search varies. Each decides where individuals start and how they mutate.
+const (
+	Depth    = "depth"    // gates only: which sublayers stay
+	Sparsity = "sparsity" // layers only, levels on a ladder of equal steps
+	Bits     = "bits"     // layers only, any levels
+	Joint    = "joint"    // gates and layers under one budget
+)
+
+// axis is the set of operators of one axis. All leave an individual canonical and within the limits, given one that is;
+// start and sample may be given any.
+type axis interface {
+	start(ind *Individual, rng Random)             // where EvoPress begins
+	sample(ind *Individual, rng Random)            // anywhere in the space
+	mutate(ind *Individual, flips int, rng Random) // a few steps from here
+	repair(ind *Individual, rng Random)            // back to the budget after a crossover
+}
+
+// Operators makes individuals of one space. It is immutable and may be shared.
+type Operators struct {
+	space   *Space
+	axis    axis
+	gate    []bool  // whether a site is a gate [sites]
+	layers  [][]int // the layers of each gate [sites], nil for others
+	base    uniform // the dearest that fits, or else the cheapest; a layer that comes back takes its level from here
+	ceil    uniform // the next dearer, or base if there is none
+	minStep int64   // the least positive step in the first constraint: with less slack nothing can be raised
+}
+
+// NewOperators chooses the operators of an axis ("": DetectAxis) for a space that Space.Validate accepts. group is the
+// rule of the bits axis for which layers may swap: "size" (default), "name" or "none".
+func NewOperators(space *Space, axis, group string) (*Operators, error) {
+	if err := space.Validate(); err != nil {
+		return nil, err
+	}
+	o := &Operators{space: space}
+	o.index()
+	if axis == "" {
+		axis = DetectAxis(space)
+	}
+	o.base, o.ceil = o.startingLevels(axis)
+	switch axis {
+	case Depth:
+		if !slices.Contains(o.gate, true) {
+			return nil, errors.New("the depth axis needs sublayers to drop, and the search space has no gate")
+		}
+		o.axis = newDepth(o)
+	case Sparsity:
+		o.axis = newSparsity(o)
+	case Bits:
+		bits, err := newBits(o, group)
+		if err != nil {
+			return nil, err
+		}
+		o.axis = bits
+	case Joint:
+		o.axis = joint{}
+	default:
+		return nil, fmt.Errorf("unknown axis %q: write one of %s, %s, %s, %s", axis, Depth, Sparsity, Bits, Joint)
+	}
+	return o, nil
+}
+
+// DetectAxis names the axis of a space from the sites that have a choice: depth if all are gates, joint if some are,
+// sparsity if every level is called sparse-…, and bits otherwise.
+func DetectAxis(space *Space) string {
+	gates, layers, sparse := 0, 0, true
+	for i := range space.Sites {
+		site := &space.Sites[i]
+		switch {
+		case site.IsGate():
+			gates++
+		case len(site.Levels) > 1:
+			layers++
+			for _, level := range site.Levels {
+				sparse = sparse && strings.HasPrefix(level.Name, "sparse-")
+			}
+		}
+	}
+	switch {
+	case layers == 0 && gates > 0:
+		return Depth
+	case gates > 0:
+		return Joint
+	case sparse && layers > 0:
+		return Sparsity
+	}
+	return Bits
+}
+
+// index derives what the operators look up: gates, their layers, and the least step.
+func (o *Operators) index() {
+	sites := o.space.Sites
+	o.gate = make([]bool, len(sites))
+	o.layers = make([][]int, len(sites))
+	o.minStep = math.MaxInt64
+	lowest := make([]int64, len(sites)) // what a sublayer costs at least
+	for i := range sites {
+		site := &sites[i]
+		if o.gate[i] = site.IsGate(); o.gate[i] {
+			lowest[i] += site.Levels[Keep].Costs[0] - site.Levels[Drop].Costs[0]
+			continue
+		}
+		if site.Gate >= 0 {
+			o.layers[site.Gate] = append(o.layers[site.Gate], i)
+			lowest[site.Gate] += site.Levels[0].Costs[0]
+		}
+		for l := 1; l < len(site.Levels); l++ {
+			o.leastStep(site.Levels[l].Costs[0] - site.Levels[l-1].Costs[0])
+		}
+	}
+	for i, isGate := range o.gate {
+		if isGate {
+			o.leastStep(lowest[i])
+		}
+	}
+}
+
+func (o *Operators) leastStep(step int64) {
+	if step > 0 {
+		o.minStep = min(o.minStep, step)
+	}
+}
+
+// Individual makes an individual of a feasible genome.
+func (o *Operators) Individual(g Genome) (*Individual, error) {
+	if err := o.space.Check(g); err != nil {
+		return nil, err
+	}
+	ind := o.individual(o.space.Canonical(g))
+	for c, k := range o.space.Constraints {
+		if ind.cost[c] > k.Limit {
+			return nil, fmt.Errorf("genome costs %d of %s and the limit is %d: it was made for another budget",
+				ind.cost[c], k.Name, k.Limit)
+		}
+	}
+	return ind, nil
+}
+
+// individual takes a canonical genome, within the limits or not.
+func (o *Operators) individual(g Genome) *Individual {
+	return &Individual{Space: o.space, Levels: g, ops: o, cost: o.space.Cost(g)}
+}
+
+// Start draws a genome where EvoPress starts: at random around the budget, or the one point that meets it exactly.
+func (o *Operators) Start(rng Random) *Individual { return o.draw(o.axis.start, rng) }
+
+// Sample draws a genome from the whole space and repairs it to the budget.
+func (o *Operators) Sample(rng Random) *Individual { return o.draw(o.axis.sample, rng) }
+
+func (o *Operators) draw(from func(*Individual, Random), rng Random) *Individual {
+	ind := o.individual(slices.Clone(o.base.genome))
+	from(ind, rng)
+	ind.log = nil
+	return ind
+}
+
+// startingLevels finds the uniform genomes just below and above the budget. Ladders of sparsity are compared by position
+// where they are equally long: names of equal rank may differ in their last digit from one layer size to another.
+func (o *Operators) startingLevels(axis string) (base, ceil uniform) {
+	all := uniforms(o.space)
+	if axis == Sparsity && equallyLong(o.space) {
+		all = positions(o.space)
+	}
+	fitting := -1
+	for k, u := range all {
+		if o.space.within(o.space.Cost(u.genome)) {
+			fitting = k
+		}
+	}
+	if fitting < 0 {
+		return all[0], all[0]
+	}
+	for _, u := range all[fitting+1:] {
+		if u.cost > all[fitting].cost {
+			return all[fitting], u
+		}
+	}
+	return all[fitting], all[fitting]
+}
+
+// assign moves an individual to another canonical genome.
+func (ind *Individual) assign(g Genome) {
+	for i, isGate := range ind.ops.gate {
+		if isGate {
+			ind.put(i, g[i])
+		}
+	}
+	for i, level := range g {
+		ind.put(i, level)
+	}
+}

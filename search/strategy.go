@@ -1,0 +1,136 @@
+package search
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Candidate is a genome that a strategy wants scored. Genomes are canonical and not to be modified.
+type Candidate struct {
+	ID         int // counts the candidates of a run in order of proposal, from 0
+	Generation int // in which it was made; 0 is the start
+	Slot       int // its number among those made in that generation
+	Genome     Genome
+	Parent     int    // ID, or -1
+	Operator   string // what made it, for people: "start", "blk.3.attn_q q4_k>q3_k"
+}
+
+// Batch is a set of candidates to be scored on one slice of Tokens tokens, which the caller draws from
+// SliceRand(seed, Generation, Stage). A candidate that reached a later stage, and a parent, appear again under their ID.
+type Batch struct {
+	Generation, Stage, Tokens int
+	Candidates                []Candidate
+}
+
+// Strategy decides what is scored next.
+type Strategy interface {
+	// Ask returns the batch to score, the same one until it is told; false when the search is finished.
+	Ask() (Batch, bool)
+	// Tell gives the fitness of each candidate of the batch, in its order. Lower is better; NaN and ±Inf mean that
+	// scoring failed, and such a candidate is never selected while another is left. It panics if the number is wrong or
+	// nothing was asked.
+	Tell(fitness []float64)
+	// Best is the candidate to ship: when the search is finished, its winner. Before the first Tell it has ID -1.
+	Best() Candidate
+}
+
+// Method is a registered strategy.
+type Method struct {
+	Name, About string
+
+	make func(*Operators, Settings, uint64) (Strategy, error)
+}
+
+// Methods lists the strategies; a new one is a line here.
+func Methods() []Method {
+	return []Method{
+		{"evopress", "(1+λ) evolution with staged selection (arXiv 2410.14649)", newEvoPress},
+		{"random", "the best of as many random candidates as the same tokens can score", newRandom},
+		{"uniform", "one level for all layers, spare budget in block order; sublayers by importance", newUniform},
+	}
+}
+
+// New makes a strategy. Zero settings take defaults (see Settings). Errors name the setting or site to change.
+func New(method string, space *Space, settings Settings, seed uint64) (Strategy, error) {
+	methods := Methods()
+	k := slices.IndexFunc(methods, func(m Method) bool { return m.Name == method })
+	if k < 0 {
+		names := make([]string, len(methods))
+		for i, m := range methods {
+			names[i] = m.Name
+		}
+		return nil, fmt.Errorf("unknown search method %q: write one of %s", method, strings.Join(names, ", "))
+	}
+	o, settings, err := prepare(space, settings)
+	if err != nil {
+		return nil, fmt.Errorf("search %s: %w", method, err)
+	}
+	strategy, err := methods[k].make(o, settings, seed)
+	if err != nil {
+		return nil, fmt.Errorf("search %s: %w", method, err)
+	}
+	return strategy, nil
+}
+
+// Complete checks settings against a space and fills in their defaults, as New does: for plans.
+func Complete(space *Space, settings Settings) (Settings, error) {
+	_, settings, err := prepare(space, settings)
+	return settings, err
+}
+
+func prepare(space *Space, settings Settings) (*Operators, Settings, error) {
+	o, err := NewOperators(space, settings.Axis, settings.Group)
+	if err != nil {
+		return nil, settings, err
+	}
+	settings = settings.defaults(o)
+	return o, settings, settings.check(o)
+}
+
+// none stands for no candidate.
+var none = Candidate{ID: -1, Parent: -1}
+
+// fittest returns the best candidates, at most n, best first. Failed ones are left out. Ties go to the earlier in the
+// batch.
+func fittest(candidates []Candidate, fitness []float64, n int) []Candidate {
+	var order []int
+	for i, f := range fitness {
+		if !math.IsNaN(f) && !math.IsInf(f, 0) {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(fitness[a], fitness[b]) })
+	selected := make([]Candidate, 0, n)
+	for _, i := range order[:min(n, len(order))] {
+		selected = append(selected, candidates[i])
+	}
+	return selected
+}
+
+// checkTold panics unless fitness answers the batch.
+func checkTold(batch *Batch, fitness []float64) {
+	if batch == nil {
+		panic("search: Tell without Ask")
+	}
+	if len(fitness) != len(batch.Candidates) {
+		panic(fmt.Sprintf("search: told %d fitness values for a batch of %d", len(fitness), len(batch.Candidates)))
+	}
+}
+
+// redraws bounds how often a duplicate is drawn again.
+const redraws = 64
+
+// distinct draws until a genome is none of those seen, and remembers it. It gives up with nil after redraws duplicates
+// in a row: hardly anything new is left there.
+func distinct(seen map[string]bool, draw func() *Individual) *Individual {
+	for range redraws {
+		if ind := draw(); !seen[string(ind.Levels)] {
+			seen[string(ind.Levels)] = true
+			return ind
+		}
+	}
+	return nil
+}

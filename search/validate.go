@@ -1,0 +1,118 @@
+package search
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// maxLevels is what one byte of a genome can tell apart.
+const maxLevels = 256
+
+// Validate reports the first mistake in a space, or that no genome can meet its limits.
+func (s *Space) Validate() error {
+	if len(s.Sites) == 0 {
+		return errors.New("search space has no sites: nothing to search")
+	}
+	if len(s.Constraints) == 0 {
+		return errors.New("search space has no constraint: set a budget")
+	}
+	names := make(map[string]bool, len(s.Sites))
+	for i := range s.Sites {
+		site := &s.Sites[i]
+		if names[site.Name] {
+			return fmt.Errorf("site %q appears twice in the search space", site.Name)
+		}
+		names[site.Name] = true
+		if err := s.validateGate(site); err != nil {
+			return fmt.Errorf("site %q: %w", site.Name, err)
+		}
+		if err := s.validateLevels(site); err != nil {
+			return fmt.Errorf("site %q: %w", site.Name, err)
+		}
+	}
+	if err := s.validateRange(); err != nil {
+		return err
+	}
+	// Every operator repairs by lowering levels, so the genome at the bottom must be feasible.
+	cheapest := s.Cost(make(Genome, len(s.Sites)))
+	for c, k := range s.Constraints {
+		if cheapest[c] > k.Limit {
+			return fmt.Errorf("no feasible genome: with every site at its lowest level, %s comes to %d and the limit is %d "+
+				"(%d over): raise the limit or add cheaper levels",
+				k.Name, cheapest[c], k.Limit, cheapest[c]-k.Limit)
+		}
+	}
+	return nil
+}
+
+func (s *Space) validateGate(site *Site) error {
+	switch {
+	case site.Gate == -1:
+		return nil
+	case site.Gate < -1 || site.Gate >= len(s.Sites):
+		return fmt.Errorf("gate %d is not a site: use an index below %d, or -1 for none", site.Gate, len(s.Sites))
+	case site.IsGate():
+		return errors.New("a gate cannot have a gate of its own: set its Gate to -1")
+	case !s.Sites[site.Gate].IsGate():
+		return fmt.Errorf(`gate %q must have the two levels "drop" and "keep", in this order`, s.Sites[site.Gate].Name)
+	}
+	return nil
+}
+
+func (s *Space) validateLevels(site *Site) error {
+	if len(site.Levels) == 0 || len(site.Levels) > maxLevels {
+		return fmt.Errorf("has %d levels: give it between 1 and %d", len(site.Levels), maxLevels)
+	}
+	if site.Weights < 0 {
+		return fmt.Errorf("has %d weights: a count cannot be negative", site.Weights)
+	}
+	names := make(map[string]bool, len(site.Levels))
+	for l, level := range site.Levels {
+		if names[level.Name] {
+			return fmt.Errorf("level %q appears twice", level.Name)
+		}
+		names[level.Name] = true
+		if len(level.Costs) != len(s.Constraints) {
+			return fmt.Errorf("level %q has %d costs for %d constraints", level.Name, len(level.Costs), len(s.Constraints))
+		}
+		for c, cost := range level.Costs {
+			if cost < 0 {
+				return fmt.Errorf("level %q costs %d of %s: a cost cannot be negative", level.Name, cost, s.Constraints[c].Name)
+			}
+		}
+		if l == Keep && site.IsGate() {
+			for c, cost := range level.Costs {
+				if cost < site.Levels[Drop].Costs[c] {
+					return fmt.Errorf("keeping it costs less %s than dropping it", s.Constraints[c].Name)
+				}
+			}
+		}
+		if l > 0 && level.Costs[0] < site.Levels[l-1].Costs[0] {
+			return fmt.Errorf("level %q is cheaper in %s than level %q before it: order levels from the cheapest to the dearest",
+				level.Name, s.Constraints[0].Name, site.Levels[l-1].Name)
+		}
+	}
+	return nil
+}
+
+// validateRange makes sure that no sum of costs can overflow, whatever the genome.
+func (s *Space) validateRange() error {
+	for c, k := range s.Constraints {
+		if k.Fixed < 0 {
+			return fmt.Errorf("constraint %s has the fixed cost %d: a cost cannot be negative", k.Name, k.Fixed)
+		}
+		total := k.Fixed
+		for i := range s.Sites {
+			var dearest int64
+			for _, level := range s.Sites[i].Levels {
+				dearest = max(dearest, level.Costs[c])
+			}
+			if dearest > math.MaxInt64-total {
+				return fmt.Errorf("costs of %s add up to more than 2^63: use a coarser unit", k.Name)
+			}
+			total += dearest
+		}
+	}
+	return nil
+}
