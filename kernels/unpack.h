@@ -60,7 +60,7 @@ FN void nibbles(int8_t *restrict codes, const uint8_t *restrict src, int centre)
 // Adds the 32 fifth bits at src, eight at a time: copy the byte eight times, keep bit i of copy i, turn what is left into 16.
 FN void fifth_bits(int8_t *restrict codes, const uint8_t *restrict src) {
   for (int i = 0; i < 4; i++) {
-    const uint64_t kept = src[i] * 0x0101010101010101 & 0x8040201008040201;
+    const uint64_t kept = (uint64_t)src[i] * 0x0101010101010101 & 0x8040201008040201;
     uint64_t eight;
     memcpy(&eight, codes + 8 * i, sizeof eight);
     const uint64_t sixteens = (kept + 0x7f7f7f7f7f7f7f7f & 0x8080808080808080) >> 3;

@@ -20,7 +20,7 @@ func TestEncodeMegabyteWord(t *testing.T) {
 }
 
 func TestEncodeLongRuns(t *testing.T) {
-	const size = 1 << 16
+	const size = 1 << 15
 	for _, name := range []string{"gpt4o", "qwen2", "deepseek", "llama2", "metaspace"} {
 		tok := loadJSON(t, "testdata/"+name+".tokenizer.json")
 		for _, part := range []string{

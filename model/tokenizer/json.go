@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -122,7 +123,7 @@ func readMerges(data []byte, yield func(left, right string) error) error {
 	if len(data) == 0 {
 		return fmt.Errorf("the model has no merges")
 	}
-	dec := json.NewDecoder(strings.NewReader(string(data)))
+	dec := json.NewDecoder(bytes.NewReader(data))
 	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
 		return fmt.Errorf("merges are not a list")
 	}

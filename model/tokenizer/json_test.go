@@ -90,7 +90,7 @@ func TestJSONMergesAsLines(t *testing.T) {
 // Loading takes memory in proportion to the file, also for the shortest tokens and merges.
 func TestJSONMemory(t *testing.T) {
 	var vocab, merges strings.Builder
-	const n = 300
+	const n = 200
 	for i := range n {
 		fmt.Fprintf(&vocab, "%q:%d,", string(rune(0x4E00+i)), i)
 	}

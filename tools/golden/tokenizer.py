@@ -3,6 +3,7 @@
 Writes model/tokenizer/testdata: strings.json, for each small tokenizer NAME.tokenizer.json and NAME.ids.json, for SmolLM2
 (where --smollm2 gives its GGUF) and finchling only the ids. Run from the repository root:
     python tools/golden/tokenizer.py [--smollm2 FILE.gguf] [--finchling tokenizer.json]
+The library's trainer picks among equally rare characters at random, so metaspace and behaviors differ from run to run.
 
 With --full DIR it writes instead the ids of 2,500 strings for every tokenizer NAME.json in DIR (strings.json, NAME.ids.json),
 which the test reads where FINCH_TOKENIZERS names that folder.
@@ -223,7 +224,7 @@ def smollm2(path: str) -> Tokenizer:
 
 
 def sentencepiece(strings: list[str]) -> dict:
-    """A small SentencePiece model as GGUF holds it, and its ids. Empty text has none; sentencepiece trains no spaces at the ends away."""
+    """A small SentencePiece model as GGUF holds it, and its ids for the strings without control tokens (it does not look for them)."""
     import sentencepiece as sp
 
     model = io.BytesIO()
