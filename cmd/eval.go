@@ -10,7 +10,6 @@ import (
 	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/experiment"
 	"github.com/finch-llm/finch/model"
-	"github.com/finch-llm/finch/model/tokenizer"
 )
 
 func newEval() *cobra.Command {
@@ -98,7 +97,11 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 	if err != nil {
 		return nil, err
 	}
-	corpus, err := chunked(m.Tokenizer, text, context, chunks)
+	bos, add := m.Tokenizer.BOS()
+	if !add {
+		bos = -1
+	}
+	corpus, err := evaluator.NewChunks(m.Tokenizer.Encode(text), context, chunks, bos)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", data, err)
 	}
@@ -137,29 +140,4 @@ func (r *evaluation) print(c *cobra.Command) {
 		fmt.Fprintf(out, "Mean KLD     : %10.6f ± %.6f\n", *r.KL, *r.KLError)
 		fmt.Fprintf(out, "Same top p   : %9.3f %%\n", *r.SameTop*100)
 	}
-}
-
-// chunked cuts a text as llama.cpp does: consecutive chunks of context tokens, scored in their second half; a model
-// that begins texts with a BOS token sees it in place of each chunk's first token.
-func chunked(t *tokenizer.Tokenizer, text string, context, chunks int) (*evaluator.Corpus, error) {
-	ids := t.Encode(text)
-	bos, add := t.BOS()
-	if add {
-		ids = append([]int32{bos}, ids...)
-	}
-	n := len(ids) / context
-	if chunks > 0 {
-		n = min(n, chunks)
-	}
-	corpus, err := evaluator.NewCorpus(ids, max(n, 1)*context, context)
-	if err != nil {
-		return nil, err
-	}
-	corpus.From = context / 2
-	if add {
-		for i := 0; i < len(corpus.Tokens); i += context {
-			corpus.Tokens[i] = bos
-		}
-	}
-	return corpus, nil
 }

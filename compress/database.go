@@ -96,15 +96,15 @@ func (db *Database) Load(key Key) (*kernels.Matrix, Info, error) {
 	path := levelPath(db.dir, key)
 	level, file, err := openLevel(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, Info{}, fmt.Errorf("%w: build it with 'finch levels build'", err)
+		return nil, Info{}, fmt.Errorf("%w: 'finch run' builds it", err)
 	}
 	if err != nil {
-		return nil, Info{}, fmt.Errorf("%w: build it again with 'finch levels build'", err)
+		return nil, Info{}, fmt.Errorf("%w: delete it and 'finch run' builds it again", err)
 	}
 	m, err := level.matrix()
 	if err != nil {
 		file.Close()
-		return nil, Info{}, fmt.Errorf("level file %s: %w: delete it and run 'finch levels build'", path, err)
+		return nil, Info{}, fmt.Errorf("level file %s: %w: delete it, and 'finch run' builds it again", path, err)
 	}
 	db.loaded[key] = &loadedLevel{matrix: m, info: level.info, file: file}
 	return m, level.info, nil
@@ -158,7 +158,7 @@ func Verify(dir string) (files int, err error) {
 	var damaged []error
 	for _, path := range paths {
 		if err := verifyLevel(path); err != nil {
-			damaged = append(damaged, fmt.Errorf("%w: delete it and run 'finch levels build'", err))
+			damaged = append(damaged, fmt.Errorf("%w: delete it, and 'finch run' builds it again", err))
 		}
 	}
 	return len(paths), errors.Join(damaged...)

@@ -329,7 +329,7 @@ func TestLoadOfMissingLevel(t *testing.T) {
 	}
 	defer db.Close()
 	source := testSource("blk.0.attn_q", 1, 1, []float32{1})
-	if _, _, err := db.Load(source.Key(SparseZeros(0, kernels.BF16))); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "finch levels build") {
+	if _, _, err := db.Load(source.Key(SparseZeros(0, kernels.BF16))); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "'finch run'") {
 		t.Errorf("Load gives %v", err)
 	}
 }

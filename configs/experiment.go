@@ -28,7 +28,7 @@ func (f *File) Find(name string) (*Experiment, error) {
 type Experiment struct {
 	Name        string // fit for a file name
 	Seeds       []uint64
-	Model       string // a path, a Hugging Face folder, builtin:NAME or hf://org/name, as written
+	Model       string // a path, a Hugging Face folder, or builtin:finchling, as written
 	Calibration Text   // the tokens that candidates are scored on
 	Evaluation  Text   // the tokens that winners and baselines are measured on
 	Target      string // the file that bytes are counted in: GGUF, Safetensors or Packed

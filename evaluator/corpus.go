@@ -37,6 +37,30 @@ func NewCorpus(ids []int32, tokens, sequence int) (*Corpus, error) {
 	return c, nil
 }
 
+// NewChunks cuts a text as llama.cpp's perplexity program does: consecutive chunks of context tokens, of which the second
+// half is scored. A model that begins texts with a BOS token (bos ≥ 0) has one before the text, and sees it in place of
+// each chunk's first token. limit > 0 takes only so many chunks.
+func NewChunks(ids []int32, context, limit int, bos int32) (*Corpus, error) {
+	if bos >= 0 {
+		ids = append([]int32{bos}, ids...)
+	}
+	n := len(ids) / context
+	if limit > 0 {
+		n = min(n, limit)
+	}
+	c, err := NewCorpus(ids, max(n, 1)*context, context)
+	if err != nil {
+		return nil, err
+	}
+	c.From = context / 2
+	if bos >= 0 {
+		for i := 0; i < len(c.Tokens); i += context {
+			c.Tokens[i] = bos
+		}
+	}
+	return c, nil
+}
+
 // Len is the number of sequences.
 func (c *Corpus) Len() int { return len(c.Tokens) / c.Sequence }
 

@@ -37,6 +37,30 @@ type hfConfig struct {
 	AttentionBias bool            `json:"attention_bias"`
 	MLPBias       bool            `json:"mlp_bias"`
 	Quantization  json.RawMessage `json:"quantization_config"`
+	BOS           tokenID         `json:"bos_token_id"`
+	EOS           tokenID         `json:"eos_token_id"`
+}
+
+// tokenID is a token id, the first of a list of them, or none.
+type tokenID struct{ id *int32 }
+
+func (t *tokenID) UnmarshalJSON(data []byte) error {
+	var list []int32
+	if json.Unmarshal(data, &list) == nil {
+		if len(list) > 0 {
+			t.id = &list[0]
+		}
+		return nil
+	}
+	return json.Unmarshal(data, &t.id)
+}
+
+// or is the id, or another if there is none.
+func (t tokenID) or(other int32) int32 {
+	if t.id == nil {
+		return other
+	}
+	return *t.id
 }
 
 // hfNames maps the kinds of layers to Hugging Face's names within a block.
@@ -45,13 +69,9 @@ var hfNames = [NumKinds]string{
 	"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
 }
 
-// parseConfig reads config.json and refuses what the forward pass would get wrong.
-func parseConfig(data []byte) (Config, error) {
-	var h hfConfig
-	if err := json.Unmarshal(data, &h); err != nil {
-		return Config{}, fmt.Errorf("config.json is not a model configuration: %w", err)
-	}
-	theta, err := ropeTheta(&h)
+// config checks a config.json and refuses what the forward pass would get wrong.
+func (h *hfConfig) config() (Config, error) {
+	theta, err := ropeTheta(h)
 	if err != nil {
 		return Config{}, err
 	}
@@ -153,7 +173,11 @@ func readSmall(path string, limit int64) ([]byte, error) {
 
 // fromHuggingFace assembles a model from the contents of a Hugging Face folder.
 func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder) (*Model, error) {
-	c, err := parseConfig(config)
+	var h hfConfig
+	if err := json.Unmarshal(config, &h); err != nil {
+		return nil, fmt.Errorf("%s: config.json is not a model configuration: %w", ref, err)
+	}
+	c, err := h.config()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
@@ -164,6 +188,8 @@ func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder
 	if m.Tokenizer, err = tokenizer.FromJSON(tok, ref+"/tokenizer.json"); err != nil {
 		return nil, err
 	}
+	bos, add := m.Tokenizer.BOS()
+	m.Tokenizer = m.Tokenizer.WithSpecials(h.BOS.or(bos), h.EOS.or(m.Tokenizer.EOS()), add)
 	load := loader{ref: ref, hash: sha256.New(), find: func(name string) (*kernels.Matrix, error) {
 		t, ok := weights.Tensor(name)
 		if !ok {
