@@ -1,8 +1,7 @@
 package cmd
 
 import (
-	"context"
-	"io"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -17,18 +16,22 @@ func newBest() *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return withDatabase(c, func(db *store.DB) error {
+				query, format := "summary", "table"
+				if asJSON {
+					query, format = "best", "json"
+				}
 				params := map[string]any{}
 				if len(args) > 0 {
 					params["run"] = args[0]
 				}
-				if asJSON {
-					t, err := db.Query(c.Context(), "best", params)
-					if err != nil {
-						return err
-					}
-					return store.Render(c.OutOrStdout(), t, "json")
+				t, err := db.Query(c.Context(), query, params)
+				if err != nil {
+					return err
 				}
-				return printSummary(c.Context(), c.OutOrStdout(), db, params)
+				if len(args) > 0 && len(t.Rows) == 0 {
+					return fmt.Errorf("no run is named or numbered %q: finch status lists the runs", args[0])
+				}
+				return store.Render(c.OutOrStdout(), t, format)
 			})
 		},
 	}
@@ -36,15 +39,11 @@ func newBest() *cobra.Command {
 	return c
 }
 
-func printBest(c *cobra.Command, db *store.DB) error {
-	return printSummary(c.Context(), c.OutOrStdout(), db, nil)
-}
-
-// printSummary is the narrow form of the query best: a line for each winner, a line for its baseline.
-func printSummary(ctx context.Context, w io.Writer, db *store.DB, params map[string]any) error {
-	t, err := db.Query(ctx, "summary", params)
+// printSummary is what best prints of all runs: a line for each winner, a line for its baseline.
+func printSummary(c *cobra.Command, db *store.DB) error {
+	t, err := db.Query(c.Context(), "summary", nil)
 	if err != nil {
 		return err
 	}
-	return store.Render(w, t, "table")
+	return store.Render(c.OutOrStdout(), t, "table")
 }

@@ -26,8 +26,8 @@ divergence from that model and how often both find the same token most likely.`,
   finch eval q4.gguf --base f16.gguf --data wiki.test.raw`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if context < 4 {
-				return usagef("--context %d: write 4 or more", context)
+			if context < 6 { // two predictions, for which there is a standard error
+				return usagef("--context %d: write 6 or more", context)
 			}
 			if chunks < 0 {
 				return usagef("--chunks %d: write a number of chunks, or 0 for the whole text", chunks)
@@ -83,7 +83,7 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 		return nil, err
 	}
 	defer m.Close()
-	options := evaluator.Options{Path: path, Workers: workers, Context: context}
+	options := evaluator.Options{Path: path, Workers: workers, Context: context, NoTeacher: base == ""}
 	if base != "" {
 		if options.Teacher, err = model.Open(base); err != nil {
 			return nil, err
@@ -114,6 +114,9 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 		return nil, err
 	}
 	s := &scores[0]
+	if ppl := s.Perplexity(); math.IsNaN(ppl) || math.IsInf(ppl, 0) {
+		return nil, fmt.Errorf("%s predicts nothing on %s (perplexity %v): are its weights damaged?", ref, data, ppl)
+	}
 	n := float64(s.Positions)
 	r := &evaluation{
 		Model: ref, Base: base, Data: data, Context: context, Chunks: corpus.Len(), Positions: s.Positions,

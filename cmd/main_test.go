@@ -141,16 +141,31 @@ func names(t *testing.T, dir string) string {
 	return strings.Join(list, " ")
 }
 
+// copyOf copies a folder.
+func copyOf(t *testing.T, from string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // experiments copies testdata/two.toml into a new folder.
 func experiments(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	write(t, dir, "two.toml", twoExperiments(t))
+	return dir
+}
+
+func twoExperiments(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("testdata/two.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir = t.TempDir()
-	write(t, dir, "two.toml", string(text))
-	return dir
+	return string(text)
 }
 
 // finished is testdata/two.toml run once without interruption, for all tests that look at what came out.

@@ -47,6 +47,9 @@ func newQuery() *cobra.Command {
 				if errors.Is(err, store.ErrQuery) {
 					return usageError{err}
 				}
+				if errors.Is(err, context.DeadlineExceeded) {
+					return fmt.Errorf("no answer within %v: ask for less, or raise --time-limit", limit)
+				}
 				if err != nil {
 					return err
 				}

@@ -4,10 +4,12 @@ package cmd_test
 
 import (
 	"context"
+	"database/sql"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,25 +17,27 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/mattn/go-sqlite3"
+
 	"github.com/finch-llm/finch/store"
 )
 
-// More of them: go test ./cmd -run TestKill -v -args -kills 200 -seed 7
+// More of it: go test ./cmd -run TestKill -v -args -kills 200 -seed 7
 var (
 	kills = flag.Int("kills", 12, "how often TestKill kills a run")
 	seed  = flag.Uint64("seed", 0, "seed of the moments of killing; 0: another each time")
 )
 
-// TestKill kills runs at random moments until each is done in the end. It must leave what a run leaves that nobody killed.
+// TestKill kills runs at random moments, three times each, and lets them end then: what they leave must be what a run
+// leaves that nobody killed.
 func TestKill(t *testing.T) {
-	whole := progressOf(t, finishedRun(t))
+	whole := progressOf(finishedRun(t))
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("-seed %d", *seed)
 	rng := rand.New(rand.NewPCG(*seed, 0))
-	// One moment in each of as many equal parts of the run, three of them to a folder.
-	moments := make([]float64, *kills)
+	moments := make([]float64, *kills) // one in each of so many equal parts of the run
 	for i := range moments {
 		moments[i] = (float64(i) + rng.Float64()) / float64(*kills) * whole
 	}
@@ -43,37 +47,242 @@ func TestKill(t *testing.T) {
 		slices.Sort(folder)
 		dir := experiments(t)
 		for _, moment := range folder {
-			delay := time.Duration(rng.Float64() / whole * float64(finished.took))
-			phases[killed(t, dir, moment, delay)]++
+			p := start(t, dir, "run", "two.toml")
+			if p.reaches(moment) {
+				time.Sleep(time.Duration(rng.Float64() / whole * float64(finished.took)))
+				p.Process.Kill()
+			}
+			r := p.end()
+			switch r.code {
+			case -1:
+				phases[phase(t, dir)]++
+			case 0:
+				phases["not killed"]++
+			default:
+				t.Fatalf("exit code %d\n%s", r.code, r.stderr)
+			}
 		}
-		wantSame(t, dir)
+		wantSame(t, dir, "run", "two.toml")
 	}
-	t.Logf("killed in these phases: %v", phases)
+	t.Logf("what the processes were doing when they were killed: %v", phases)
 	if 2*phases["not killed"] > *kills {
-		t.Errorf("most runs ended before they could be killed")
+		t.Error("most processes ended before they were killed")
 	}
 }
 
-// killed runs the experiments in a folder up to a moment and a delay, ends the process, and says what it was doing.
-func killed(t *testing.T, dir string, moment float64, delay time.Duration) string {
+// TestInterrupt sends the signal of Ctrl-C.
+func TestInterrupt(t *testing.T) {
+	whole := progressOf(finishedRun(t))
+	for _, test := range []struct {
+		name   string
+		signal os.Signal
+		moment float64
+	}{
+		{"search", os.Interrupt, 0.1 * whole},
+		{"levels", syscall.SIGTERM, 0.45 * whole},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := experiments(t)
+			p := start(t, dir, "run", "two.toml")
+			if !p.reaches(test.moment) {
+				t.Fatalf("the run ended too early:\n%s", p.end().stderr)
+			}
+			p.Process.Signal(test.signal)
+			r := p.end()
+			lines := strings.Split(strings.TrimSpace(r.stderr), "\n")
+			const want = "finch: interrupted: what was scored is in finch.db; the same command goes on from there"
+			if r.code != 130 || r.stdout != "" || lines[len(lines)-1] != want {
+				t.Errorf("exit code %d, stdout %q, stderr:\n%s", r.code, r.stdout, r.stderr)
+			}
+			if status := done(t, dir, "status").stdout; strings.Contains(status, "running") {
+				t.Errorf("nothing is running:\n%s", status)
+			}
+			wantSame(t, dir, "run", "two.toml")
+		})
+	}
+}
+
+// TestBegun resumes a run of which only the beginning was committed: the moment between two transactions that no kill
+// would hit.
+func TestBegun(t *testing.T) {
+	dir := experiments(t)
+	p := start(t, dir, "run", "two.toml")
+	p.reaches(1)
+	p.Process.Kill()
+	p.end()
+	edit(t, dir, "DELETE FROM generations; DELETE FROM scores; DELETE FROM slices; DELETE FROM candidates; DELETE FROM levels; DELETE FROM sites")
+	wantSame(t, dir, "run", "two.toml")
+}
+
+// TestThreads wants the same from any number of threads.
+func TestThreads(t *testing.T) {
+	finishedRun(t)
+	for _, n := range []string{"1", "5"} {
+		t.Run(n, func(t *testing.T) { wantSame(t, experiments(t), "run", "two.toml", "--threads", n) })
+	}
+}
+
+// TestSecond starts a run beside one.
+func TestSecond(t *testing.T) {
+	dir := experiments(t)
+	p := start(t, dir, "run", "two.toml")
+	if !p.reaches(1) {
+		t.Fatalf("the run ended too early:\n%s", p.end().stderr)
+	}
+	second := finch(t, dir, "run", "two.toml")
+	reader := finch(t, dir, "status")
+	p.Process.Kill()
+	if p.end().code != -1 {
+		t.Skip("the first run ended before the second began")
+	}
+	second.fails(t, 1, "another finch is running on finch.db", fmt.Sprintf("process %d", p.Process.Pid), "wait for it, or use another --db")
+	if reader.code != 0 || !strings.Contains(reader.stdout, "running") {
+		t.Errorf("status beside the run: exit code %d\n%s%s", reader.code, reader.stdout, reader.stderr)
+	}
+}
+
+// TestAgain gives the command again when all is done.
+func TestAgain(t *testing.T) {
+	dir := finishedRun(t)
+	r := done(t, dir, "run", "two.toml")
+	if r.stdout != finished.run.stdout || r.stderr != "all 2 runs are done already; --fresh starts anew\n" {
+		t.Errorf("stdout:\n%s\nstderr:\n%s", r.stdout, r.stderr)
+	}
+	if fingerprint(t, dir) != finished.fingerprint {
+		t.Error("the fingerprint has changed")
+	}
+}
+
+// TestFresh sets all runs aside before it begins the first anew, so that an interruption cannot leave old ones among them.
+func TestFresh(t *testing.T) {
+	dir := copyOf(t, finishedRun(t))
+	p := start(t, dir, "run", "two.toml", "--fresh")
+	for p.running() && !strings.Contains(done(t, dir, "query", "SELECT count(*) AS n FROM runs WHERE status = 'running'", "--format", "csv").stdout, "1") {
+		time.Sleep(time.Millisecond)
+	}
+	p.Process.Signal(os.Interrupt)
+	r := p.end()
+	if r.code != 130 || !strings.HasSuffix(r.stderr, "; the same command without --fresh goes on from there\n") {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+	if status := done(t, dir, "status").stdout; strings.Contains(status, "finished") {
+		t.Errorf("an old run is left:\n%s", status)
+	}
+	wantSame(t, dir, "run", "two.toml")
+}
+
+// wantSame runs the experiments in a folder to their end, and wants what the uninterrupted run gave.
+func wantSame(t *testing.T, dir string, args ...string) {
 	t.Helper()
-	c, r := command(t, dir, "run", "two.toml", "--threads", "2")
+	finishedRun(t)
+	r := done(t, dir, args...)
+	if r.stdout != finished.run.stdout {
+		t.Errorf("printed:\n%s\nwant:\n%s", r.stdout, finished.run.stdout)
+	}
+	if got := fingerprint(t, dir); got != finished.fingerprint {
+		t.Errorf("fingerprint %swant %s", got, finished.fingerprint)
+	}
+	if r := done(t, dir, "check"); r.stdout != "finch.db is sound; 168 level files verified\n" {
+		t.Errorf("check: %s", r.stdout)
+	}
+}
+
+// process is a finch that runs meanwhile.
+type process struct {
+	*exec.Cmd
+	ended  chan struct{}
+	result func() result
+}
+
+func start(t *testing.T, dir string, args ...string) *process {
+	t.Helper()
+	c, r := command(t, dir, args...)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := after(dir, moment, func() { c.Wait() })
-	if !ended {
-		time.Sleep(delay)
+	p := &process{c, make(chan struct{}), r}
+	go func() {
+		c.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() { // after a failure
 		c.Process.Kill()
+		<-p.ended
+	})
+	return p
+}
+
+func (p *process) running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
 	}
-	for c.ProcessState == nil { // Wait is in the other goroutine
-		time.Sleep(time.Millisecond)
+}
+
+// reaches waits until the run in the process's folder is so far, and says whether the process still runs then.
+func (p *process) reaches(moment float64) bool {
+	for p.running() && progressOf(p.Dir) < moment {
+		time.Sleep(2 * time.Millisecond)
 	}
-	switch state := r(); {
-	case state.code == 0:
-		return "not killed"
-	case state.code != -1:
-		t.Fatalf("exit code %d\n%s", state.code, state.stderr)
+	return p.running()
+}
+
+func (p *process) end() result {
+	<-p.ended
+	return p.result()
+}
+
+// progressOf counts what a run has left in its folder: 1 for each batch of scores, 1 for 8 levels, 6 for the end of a
+// search and 6 for the end of its measuring, which gives about equal times equal weights.
+func progressOf(dir string) float64 {
+	levels, _ := filepath.Glob(filepath.Join(dir, "finch.levels", "*.level"))
+	progress := float64(len(levels)) / 8
+	ctx := context.Background()
+	db, err := store.OpenReadOnly(ctx, filepath.Join(dir, "finch.db"))
+	if err != nil {
+		return progress // there is none yet
 	}
-	return phase(t, dir)
+	defer db.Close()
+	table, err := db.Query(ctx, `
+		SELECT (SELECT count(*) FROM slices)
+		     + 6 * (SELECT count(*) FROM runs JOIN generations ON run_id = id AND generation = json_extract(config, '$.search.generations'))
+		     + 6 * (SELECT count(*) FROM runs WHERE status = 'finished')`, nil)
+	if err != nil {
+		return progress
+	}
+	return progress + float64(table.Rows[0][0].(int64))
+}
+
+// phase says what a killed process was doing.
+func phase(t *testing.T, dir string) string {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, "finch.db")); err != nil {
+		return "starting"
+	}
+	const query = `
+		SELECT CASE
+		    WHEN NOT EXISTS (SELECT 1 FROM runs WHERE status = 'running') THEN 'starting or building levels'
+		    WHEN EXISTS (SELECT 1 FROM runs JOIN generations ON run_id = id AND generation = json_extract(config, '$.search.generations')
+		                 WHERE status = 'running') THEN 'measuring'
+		    ELSE 'searching' END AS phase`
+	r := finch(t, dir, "query", query, "--format", "csv")
+	if r.code != 0 {
+		return "making the database"
+	}
+	return strings.TrimPrefix(strings.TrimSpace(r.stdout), "phase\n")
+}
+
+// edit changes the database in a folder behind finch's back.
+func edit(t *testing.T, dir, statements string) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", filepath.Join(dir, "finch.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statements); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -53,16 +54,24 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, errInterrupted), ctx.Err() != nil && errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, "finch: interrupted")
+	case errors.Is(err, errInterrupted):
+		fmt.Fprintln(stderr, "finch:", oneLine(err))
+		return exitInterrupted
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "finch:", errInterrupted)
 		return exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "finch:", err)
+		fmt.Fprintln(stderr, "finch:", oneLine(err))
 		return exitUsage
 	default:
-		fmt.Fprintln(stderr, "finch:", err)
+		fmt.Fprintln(stderr, "finch:", oneLine(err))
 		return exitFailed
 	}
+}
+
+// oneLine writes an error on one line, for joined errors and texts of others that have several.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
 func newRoot() *cobra.Command {
@@ -77,7 +86,7 @@ model, and keeps every generation in an SQLite database, from which an interrupt
   finch query best                what came out`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.PersistentFlags().String("db", "finch.db", "the database of runs")
@@ -97,6 +106,17 @@ model, and keeps every generation in an SQLite database, from which an interrupt
 		}
 	}
 	return root
+}
+
+// knownCommand refuses what is left of the arguments when no command was found.
+func knownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef("unknown command %q: did you mean %q? see finch --help", args[0], near[0])
+	}
+	return usagef("unknown command %q: see finch --help", args[0])
 }
 
 // kernelPath is the path that --kernels asks for.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -77,6 +79,17 @@ func levelTrait(name string) (configs.Trait, error) {
 
 func run(c *cobra.Command, file *configs.File, fresh bool) error {
 	ctx, path := c.Context(), database(c)
+	session, err := newSession(c)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		// A mistake in the file must not leave an empty database behind. The session keeps what is prepared.
+		if _, _, err := prepare(ctx, session, file, true); err != nil {
+			return err
+		}
+	}
 	lock, err := filelock.Acquire(path + ".lock")
 	var held *filelock.HeldError
 	switch {
@@ -86,11 +99,6 @@ func run(c *cobra.Command, file *configs.File, fresh bool) error {
 		return fmt.Errorf("%w: choose a --db in a folder that can be written to", err)
 	}
 	defer lock.Release()
-	session, err := newSession(c)
-	if err != nil {
-		return err
-	}
-	defer session.Close()
 	if session.DB, err = store.Open(ctx, path, store.Options{}); err != nil {
 		return err
 	}
@@ -105,17 +113,24 @@ func run(c *cobra.Command, file *configs.File, fresh bool) error {
 			return err
 		}
 	}
+	again := "the same command"
+	if fresh {
+		again = "the same command without --fresh"
+		if err := setAside(ctx, session, jobs); err != nil {
+			return err
+		}
+	}
 	for _, j := range jobs {
 		problem, err := session.Build(ctx, j.task)
 		if err == nil {
 			for _, seed := range j.seeds {
-				if _, err = session.Run(ctx, problem, seed, fresh); err != nil {
+				if _, err = session.Run(ctx, problem, seed); err != nil {
 					break
 				}
 			}
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("%w: what was scored is in %s; the same command goes on from there", errInterrupted, path)
+			return fmt.Errorf("%w: what was scored is in %s; %s goes on from there", errInterrupted, path, again)
 		}
 		if err != nil {
 			return err
@@ -124,7 +139,7 @@ func run(c *cobra.Command, file *configs.File, fresh bool) error {
 	if len(jobs) == 0 {
 		fmt.Fprintf(c.ErrOrStderr(), "all %d runs are done already; --fresh starts anew\n", done)
 	}
-	return printBest(c, session.DB)
+	return printSummary(c, session.DB)
 }
 
 // job is an experiment with the seeds that are not finished.
@@ -139,6 +154,19 @@ func tasks(jobs []job) []*experiment.Task {
 		list[i] = j.task
 	}
 	return list
+}
+
+// setAside supersedes the earlier runs of all jobs before the first begins: what is left of the work is then what a
+// command without --fresh finds unfinished.
+func setAside(ctx context.Context, s *experiment.Session, jobs []job) error {
+	for _, j := range jobs {
+		for _, seed := range j.seeds {
+			if err := s.SetAside(ctx, j.task.Config, seed); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // prepare checks every experiment of the file before the first begins, and leaves out what is done.

@@ -25,7 +25,7 @@ const unitTokens = 1024
 // Engine scores networks of one model on this machine.
 type Engine struct {
 	model   *model.Model
-	teacher *model.Model
+	teacher *model.Model // nil: none
 	path    *kernels.Path
 	topK    int
 	workers []*worker
@@ -50,6 +50,9 @@ type Options struct {
 
 	// Teacher is the model to compare with, the dense model itself if nil. It must have the same vocabulary.
 	Teacher *model.Model
+
+	// NoTeacher compares with the text only: KL and same tops are not computed.
+	NoTeacher bool
 }
 
 // New makes an engine for networks of m.
@@ -58,13 +61,15 @@ func New(m *model.Model, o Options) (*Engine, error) {
 	if o.Teacher != nil {
 		e.teacher = o.Teacher
 	}
-	if e.teacher.Vocab != m.Vocab {
+	if o.NoTeacher {
+		e.teacher = nil
+	} else if e.teacher.Vocab != m.Vocab {
 		return nil, fmt.Errorf("%s has a vocabulary of %d tokens, %s one of %d: they cannot be compared", m.Ref, m.Vocab, e.teacher.Ref, e.teacher.Vocab)
 	}
 	for range max(o.Workers, 1) {
 		w := &worker{runner: model.NewRunner(m, o.Path, o.Context)}
 		w.teacher = w.runner
-		if e.teacher != m {
+		if e.teacher != nil && e.teacher != m {
 			w.teacher = model.NewRunner(e.teacher, o.Path, o.Context)
 		}
 		e.workers = append(e.workers, w)
@@ -201,15 +206,11 @@ func (e *Engine) head(w *worker, hidden []float32, ids []int32, teacher *kernels
 	if n <= 0 {
 		return Sums{}
 	}
-	// The targets of a prefix are a prefix of the targets, so a cut sequence needs none of its own.
-	t, wide := *teacher, e.teacher.Hidden
-	t.Hidden, t.LSE, t.Top = t.Hidden[first*wide:(first+n)*wide], t.LSE[first:first+n], t.Top[first:first+n]
-	if t.KthLogit != nil {
-		t.KthLogit = t.KthLogit[first : first+n]
+	in := kernels.ScoreInput{Tokens: n, Hidden: hidden[first*width : (first+n)*width], Head: e.model.Head, Targets: ids[first+1:]}
+	if teacher != nil {
+		in.Teacher = part(teacher, first, n, e.teacher.Hidden)
 	}
-	w.runner.Worker().Score(w.scores[:n], kernels.ScoreInput{
-		Tokens: n, Hidden: hidden[first*width : (first+n)*width], Head: e.model.Head, Targets: ids[first+1:], Teacher: &t,
-	})
+	w.runner.Worker().Score(w.scores[:n], in)
 	sums := Sums{Positions: n}
 	for i, s := range w.scores[:n] {
 		sums.KL += s.KL
@@ -217,16 +218,30 @@ func (e *Engine) head(w *worker, hidden []float32, ids []int32, teacher *kernels
 		sums.TopKL += s.TopKL
 		sums.NLL += s.NLL
 		sums.NLL2 += s.NLL * s.NLL
-		if s.Top == t.Top[i] {
+		if teacher != nil && s.Top == in.Teacher.Top[i] {
 			sums.Same++
 		}
 	}
 	return sums
 }
 
+// part is the targets of n positions from first on. Those of a prefix are a prefix of the targets, so a cut sequence needs
+// none of its own.
+func part(t *kernels.TeacherTargets, first, n, width int) *kernels.TeacherTargets {
+	p := *t
+	p.Hidden, p.LSE, p.Top = t.Hidden[first*width:(first+n)*width], t.LSE[first:first+n], t.Top[first:first+n]
+	if t.KthLogit != nil {
+		p.KthLogit = t.KthLogit[first : first+n]
+	}
+	return &p
+}
+
 // prepare computes the dense model's targets for the sequences of a slice that have none yet.
 func (e *Engine) prepare(ctx context.Context, slice Slice) ([]*kernels.TeacherTargets, error) {
 	c := slice.Corpus
+	if e.teacher == nil {
+		return make([]*kernels.TeacherTargets, c.Len()), nil
+	}
 	if len(e.teachers[c]) == 0 {
 		e.teachers[c] = make([]*kernels.TeacherTargets, c.Len())
 	}

@@ -53,7 +53,7 @@ func TestSmolLM2Perplexity(t *testing.T) {
 			t.Logf("%s is not tested: %v", c.path, err)
 			continue
 		}
-		e, err := evaluator.New(m, evaluator.Options{Path: p, Workers: 2, Context: want.Context})
+		e, err := evaluator.New(m, evaluator.Options{Path: p, Workers: 2, Context: want.Context, NoTeacher: true})
 		if err != nil {
 			t.Fatal(err)
 		}

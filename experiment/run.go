@@ -89,19 +89,30 @@ type run struct {
 	known    int // candidates recorded so far
 }
 
-// Run executes an experiment with one seed, or goes on where an earlier process stopped, and returns its run. fresh sets
-// an earlier run aside and begins a new one. When ctx ends, what has been scored is committed and ctx's error returned.
-func (s *Session) Run(ctx context.Context, p *Problem, seed uint64, fresh bool) (id int64, err error) {
+// SetAside supersedes the experiment's run with this seed, if there is one: Run then begins a new one.
+func (s *Session) SetAside(ctx context.Context, config *configs.Experiment, seed uint64) error {
+	r, err := s.DB.FindRun(ctx, config.Name, int64(seed))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.DB.SupersedeRun(ctx, r.ID)
+}
+
+// Run executes an experiment with one seed, or goes on where an earlier process stopped, and returns its run. When ctx
+// ends, what has been scored is committed and ctx's error returned.
+func (s *Session) Run(ctx context.Context, p *Problem, seed uint64) (id int64, err error) {
 	r := &run{Session: s, Problem: p, seed: seed}
 	if r.engine, err = s.engine(p.Model, max(p.Calibration.Sequence, p.Evaluation.Sequence), p.topK()); err != nil {
 		return 0, err
 	}
-	if err := r.begin(ctx, fresh); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return 0, err
 	}
 	start := s.Clock()
 	err = r.execute(ctx, func() float64 { return s.Clock().Sub(start).Seconds() })
-	s.Progress.End()
 	seconds := s.Clock().Sub(start).Seconds()
 	after := context.WithoutCancel(ctx)
 	switch {
@@ -122,34 +133,28 @@ func (t *Task) topK() int {
 }
 
 // begin finds the run to go on with or records a new one.
-func (r *run) begin(ctx context.Context, fresh bool) error {
+func (r *run) begin(ctx context.Context) error {
 	config := r.Config
 	old, err := r.DB.FindRun(ctx, config.Name, int64(r.seed))
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-	case err != nil:
-		return err
-	case fresh:
-		if err := r.DB.SupersedeRun(ctx, old.ID); err != nil {
-			return err
-		}
-	default:
+	case err == nil:
 		if err := r.mayResume(&old); err != nil {
 			return err
 		}
-		r.id = old.ID
-		return r.DB.ResumeRun(ctx, old.ID)
+		r.id, err = old.ID, r.DB.ResumeRun(ctx, old.ID)
+	case errors.Is(err, store.ErrNotFound):
+		r.id, err = r.DB.BeginRun(ctx, store.Run{
+			Experiment: config.Name, Method: config.Search.Method, Seed: int64(r.seed),
+			Config: string(config.Canonical()), ConfigHash: hash(config.Canonical()),
+			Model: config.Model, ModelHash: r.Model.Hash, CalibrationHash: r.Calibration.Hash, EvaluationHash: r.Evaluation.Hash,
+			Target: config.Target, Budget: describeBudget(&config.Budget), LimitBytes: config.Budget.Bytes,
+			KernelPath: r.engine.Path(), Version: r.Version,
+		})
 	}
-	r.id, err = r.DB.BeginRun(ctx, store.Run{
-		Experiment: config.Name, Method: config.Search.Method, Seed: int64(r.seed),
-		Config: string(config.Canonical()), ConfigHash: hash(config.Canonical()),
-		Model: config.Model, ModelHash: r.Model.Hash, CalibrationHash: r.Calibration.Hash, EvaluationHash: r.Evaluation.Hash,
-		Target: config.Target, Budget: describeBudget(&config.Budget), LimitBytes: config.Budget.Bytes,
-		KernelPath: r.engine.Path(), Version: r.Version,
-	})
 	if err != nil {
 		return err
 	}
+	// Also of a run that goes on: its process may have ended between the two.
 	sites, levels := r.records()
 	return r.DB.PutSpace(ctx, r.id, sites, levels)
 }
@@ -202,6 +207,7 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 		return err
 	}
 	r.Progress.Begin(r.Config.Name, r.seed, r.settings.TotalTokens())
+	defer r.Progress.End()
 	best, fitness := search.Candidate{ID: -1}, math.NaN()
 	opened := seconds()
 	batch, more := r.strategy.Ask()

@@ -17,7 +17,7 @@ import (
 )
 
 // Session runs experiments on one machine and one database. It opens each model and text once, however many experiments
-// share them. It is not safe for concurrent use.
+// share them, and prepares each experiment once. It is not safe for concurrent use.
 type Session struct {
 	DB       *store.DB // nil for plans
 	Path     *kernels.Path
@@ -27,6 +27,7 @@ type Session struct {
 	Clock    func() time.Time
 	Version  string
 
+	tasks   map[*configs.Experiment]*Task
 	models  map[string]*model.Model
 	corpora map[corpusKey]*evaluator.Corpus
 	engines map[engineKey]*evaluator.Engine

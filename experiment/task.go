@@ -9,6 +9,7 @@ import (
 	"github.com/finch-llm/finch/export"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/search"
 )
 
 // Task is one experiment with its model, its texts and the levels that each layer may take. Nothing is built yet.
@@ -37,8 +38,23 @@ type levelChoice struct {
 }
 
 // Prepare opens what an experiment names and refuses, with the place in the file, what cannot work with this model: a text
-// that is too short, or a budget that no candidate can meet.
+// that is too short, or a budget that no candidate can meet. It writes nothing, and prepares an experiment once.
 func (s *Session) Prepare(config *configs.Experiment) (*Task, error) {
+	if t, ok := s.tasks[config]; ok {
+		return t, nil
+	}
+	t, err := s.prepare(config)
+	if err != nil {
+		return nil, err
+	}
+	if s.tasks == nil {
+		s.tasks = map[*configs.Experiment]*Task{}
+	}
+	s.tasks[config] = t
+	return t, nil
+}
+
+func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	m, err := s.model(config.Model)
 	if err != nil {
 		return nil, config.Errorf("model", "%v", err)
@@ -62,6 +78,9 @@ func (s *Session) Prepare(config *configs.Experiment) (*Task, error) {
 	}
 	if err := estimate.Space.Validate(); err != nil {
 		return nil, config.Errorf("budget", "%v", err)
+	}
+	if _, err := search.Complete(estimate.Space, settings(&config.Search)); err != nil {
+		return nil, config.Errorf("search", "%v", err)
 	}
 	return t, nil
 }

@@ -107,12 +107,13 @@ func ggufConfig(f *gguf.File) (Config, error) {
 		{"llama.context_length", &c.Context, false},
 		{"llama.vocab_size", &c.Vocab, true},
 	} {
-		v, ok := f.Uint(k.key)
-		if !ok && !k.optional {
-			return Config{}, fmt.Errorf("metadata key %s is missing or not a whole number", k.key)
+		value, there := f.Get(k.key)
+		if !there && k.optional {
+			continue
 		}
-		if v > 1<<24 {
-			return Config{}, fmt.Errorf("metadata key %s is %d", k.key, v)
+		v, ok := value.Uint()
+		if !there || !ok || v > 1<<24 {
+			return Config{}, fmt.Errorf("metadata key %s is missing, or not one whole number up to 2^24", k.key)
 		}
 		*k.value = int(v)
 	}
@@ -122,13 +123,14 @@ func ggufConfig(f *gguf.File) (Config, error) {
 	if c.HeadDim == 0 && c.Heads > 0 {
 		c.HeadDim = c.Hidden / c.Heads
 	}
-	eps, ok := f.Float("llama.attention.layer_norm_rms_epsilon")
-	if !ok {
-		return Config{}, fmt.Errorf("metadata key llama.attention.layer_norm_rms_epsilon is missing")
+	var ok bool
+	if c.NormEps, ok = f.Float("llama.attention.layer_norm_rms_epsilon"); !ok {
+		return Config{}, fmt.Errorf("metadata key llama.attention.layer_norm_rms_epsilon is missing or no number")
 	}
-	c.NormEps = eps
-	if theta, ok := f.Float("llama.rope.freq_base"); ok {
-		c.RopeTheta = theta
+	if value, there := f.Get("llama.rope.freq_base"); there {
+		if c.RopeTheta, ok = value.Float(); !ok {
+			return Config{}, fmt.Errorf("metadata key llama.rope.freq_base is no number")
+		}
 	}
 	if scaling, ok := f.String("llama.rope.scaling.type"); ok && scaling != "none" {
 		return Config{}, fmt.Errorf("rope scaling %q is not supported: finch runs models without rope scaling", scaling)

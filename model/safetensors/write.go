@@ -1,6 +1,7 @@
 package safetensors
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -20,6 +21,9 @@ import (
 type Header struct {
 	Metadata map[string]string
 	Tensors  []TensorSpec
+
+	// MinBytes is how many bytes the JSON is padded to with spaces, so that a size can be known before every name is.
+	MinBytes int64
 }
 
 // TensorSpec is a tensor to be written, row-major.
@@ -154,13 +158,12 @@ func (p *plan) encode(h Header) error {
 		p.dataSize += size
 	}
 	b = append(b, '}')
-	for len(b)%8 != 0 {
-		b = append(b, ' ')
+	size := max(int64(len(b)), h.MinBytes)
+	if size > maxHeader {
+		return fmt.Errorf("the header has %d bytes, more than the %d that are allowed: split the model", size, maxHeader)
 	}
-	if len(b) > maxHeader {
-		return fmt.Errorf("the header has %d bytes, more than the %d that are allowed: split the model", len(b), maxHeader)
-	}
-	p.header = b
+	size += -size & 7
+	p.header = append(b, bytes.Repeat([]byte{' '}, int(size)-len(b))...)
 	return nil
 }
 

@@ -149,3 +149,35 @@ func TestWriteChecksData(t *testing.T) {
 		}
 	}
 }
+
+// TestMinBytes pads the header on request, and no further than a reader accepts.
+func TestMinBytes(t *testing.T) {
+	h := Header{Tensors: []TensorSpec{{"a", U8, []int{3}}}}
+	plain, err := Size(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ min, size int64 }{
+		{0, plain}, {plain - 8 - 3, plain}, {plain - 8 - 3 + 1, plain + 8}, {1000, 8 + 1000 + 3}, {maxHeader, 8 + maxHeader + 3},
+	} {
+		h.MinBytes = test.min
+		if size, err := Size(h); err != nil || size != test.size {
+			t.Errorf("MinBytes %d: %d bytes, %v, want %d", test.min, size, err, test.size)
+		}
+	}
+	h.MinBytes = 1001
+	var b bytes.Buffer
+	if err := Write(&b, h, func(_ int, w io.Writer) error { _, err := w.Write([]byte("xyz")); return err }); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse(b.Bytes(), "padded")
+	if err != nil || string(f.Tensors[0].Data) != "xyz" || b.Len() != 8+1008+3 {
+		t.Errorf("%d bytes, %v", b.Len(), err)
+	}
+	for _, n := range []int64{maxHeader + 1, 1<<63 - 1} {
+		h.MinBytes = n
+		if _, err := Size(h); err == nil {
+			t.Errorf("MinBytes %d is taken", n)
+		}
+	}
+}
