@@ -88,6 +88,8 @@ model, and keeps every generation in an SQLite database, from which an interrupt
 		SilenceErrors: true,
 		Args:          knownCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.PersistentFlags().String("db", "finch.db", "the database of runs")
 	root.PersistentFlags().Int("threads", runtime.GOMAXPROCS(0), "worker threads; results do not depend on their number")

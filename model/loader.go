@@ -36,7 +36,8 @@ func (l *loader) matrix(name string) *kernels.Matrix {
 	}
 	l.hash.Write([]byte(name))
 	l.hash.Write(m.Data)
-	l.bytes += int64(len(m.Data))
+	l.hash.Write(m.Mask)
+	l.bytes += m.Bytes()
 	return m
 }
 

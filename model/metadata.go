@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -43,16 +44,16 @@ func (m *Model) Metadata() ([]gguf.KV, error) {
 
 // GGUF's token types, of llama.cpp's llama_token_type.
 const (
-	normalToken  = int32(1)
-	controlToken = int32(3)
-	unusedToken  = int32(5)
+	normalToken      = int32(1)
+	controlToken     = int32(3)
+	userDefinedToken = int32(4)
+	unusedToken      = int32(5)
 )
 
 // tokenizerMetadata writes a byte-level BPE tokenizer.json in the keys of GGUF.
 func (m *Model) tokenizerMetadata() ([]gguf.KV, error) {
 	var t struct {
 		Model struct {
-			Type   string            `json:"type"`
 			Merges []json.RawMessage `json:"merges"`
 		} `json:"model"`
 		Added []struct {
@@ -63,8 +64,9 @@ func (m *Model) tokenizerMetadata() ([]gguf.KV, error) {
 	if err := json.Unmarshal(m.tokenizerJSON, &t); err != nil {
 		return nil, err
 	}
-	if t.Model.Type != "BPE" {
-		return nil, fmt.Errorf("a %q tokenizer has no counterpart in GGUF that finch writes: use a model with a BPE tokenizer, or its GGUF", t.Model.Type)
+	pre, ok := m.Tokenizer.GGUFPre()
+	if !ok {
+		return nil, errors.New("it has no counterpart in GGUF that finch writes (a byte-level BPE tokenizer that splits text as a known model does): use the model's GGUF")
 	}
 	types := make([]int32, m.Vocab)
 	tokens := make([]string, m.Vocab)
@@ -76,7 +78,11 @@ func (m *Model) tokenizerMetadata() ([]gguf.KV, error) {
 		}
 	}
 	for _, a := range t.Added {
-		if a.Special && a.ID >= 0 && a.ID < len(types) {
+		if a.ID < 0 || a.ID >= len(types) {
+			continue
+		}
+		types[a.ID] = userDefinedToken
+		if a.Special {
 			types[a.ID] = controlToken
 		}
 	}
@@ -94,7 +100,7 @@ func (m *Model) tokenizerMetadata() ([]gguf.KV, error) {
 	bos, addBOS := m.Tokenizer.BOS()
 	kv := []gguf.KV{
 		{Key: "tokenizer.ggml.model", Value: gguf.ValueOf("gpt2")},
-		{Key: "tokenizer.ggml.pre", Value: gguf.ValueOf("gpt-2")},
+		{Key: "tokenizer.ggml.pre", Value: gguf.ValueOf(pre)},
 		{Key: "tokenizer.ggml.tokens", Value: gguf.ArrayOf(tokens)},
 		{Key: "tokenizer.ggml.token_type", Value: gguf.ArrayOf(types)},
 		{Key: "tokenizer.ggml.merges", Value: gguf.ArrayOf(merges)},

@@ -82,6 +82,14 @@ type Block struct {
 	DropAttn, DropMLP bool
 }
 
+// drops says whether the block does without the sublayer that a layer of this kind belongs to.
+func (b *Block) drops(k Kind) bool {
+	if k.IsAttention() {
+		return b.DropAttn
+	}
+	return b.DropMLP
+}
+
 // Network is the part of a model that compression changes. The zero-cost way to make a candidate is to copy the blocks
 // and replace pointers.
 type Network struct {

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 // Builtin is the reference of the model that finch ships.
 const Builtin = "builtin:finchling"
 
-// Open loads the model that ref names: a .gguf file, a Hugging Face folder, or builtin:finchling. Files are mapped, not
+// Open loads the model that ref names: a .gguf file, a file that finch packed, a Hugging Face folder, or builtin:finchling. Files are mapped, not
 // read; they must not change while the model is open.
 func Open(ref string) (*Model, error) {
 	switch {
@@ -33,7 +34,28 @@ func Open(ref string) (*Model, error) {
 		return nil, fmt.Errorf("a model is a .gguf file, a Hugging Face folder or %s: %w", Builtin, err)
 	case info.IsDir():
 		return openFolder(ref)
+	}
+	packed, err := startsLikeSafetensors(ref)
+	switch {
+	case err != nil:
+		return nil, err
+	case packed:
+		return openPacked(ref)
 	default:
 		return openGGUF(ref)
 	}
+}
+
+// startsLikeSafetensors tells safetensors files from GGUF files: after eight bytes of length comes JSON.
+func startsLikeSafetensors(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	start := make([]byte, 9)
+	if _, err := io.ReadFull(f, start); err != nil {
+		return false, nil // too short for either: the reader of GGUF files says so
+	}
+	return string(start[:4]) != "GGUF" && start[8] == '{', nil
 }

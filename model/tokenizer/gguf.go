@@ -152,9 +152,7 @@ func (t *Tokenizer) setGPT2(meta Metadata) error {
 	if space, _ := meta.Bool("tokenizer.ggml.add_space_prefix"); space {
 		t.split = prefixSpace
 	}
-	for _, p := range pre.split {
-		t.split = followedBy(t.split, splitAt(p, isolated, false))
-	}
+	t.split = followedBy(t.split, pre.splitter())
 	t.decoder.steps = []func([]string) []string{decodeBytes}
 	return nil
 }

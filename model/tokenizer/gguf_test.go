@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -71,10 +72,7 @@ func TestGGUFDefaultPreTokenizer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var split splitter
-	for _, m := range p.split {
-		split = followedBy(split, splitAt(m, isolated, false))
-	}
+	split := p.splitter()
 	for text, want := range map[string][]string{
 		"Hello, world!  12345 a+b": {"Hello", ",", " world", "!", " ", " ", "123", "45", " a", "+", "b"},
 		"it's $5":                  {"it", "'", "s", " ", "$", "5"},
@@ -82,6 +80,35 @@ func TestGGUFDefaultPreTokenizer(t *testing.T) {
 	} {
 		if got := pieces(split, text); !slices.Equal(got, want) {
 			t.Errorf("%q is split into %q, want %q", text, got, want)
+		}
+	}
+}
+
+// A tokenizer.json is recognised by what it does, and one that GGUF has no name for is not taken for another.
+func TestGGUFPre(t *testing.T) {
+	for i := range pres {
+		for j := range pres[:i] {
+			a, b := &pres[i], &pres[j]
+			if a.ignoreMerges == b.ignoreMerges && slices.Equal(splitTellTale(a.normalize, a.splitter()), splitTellTale(b.normalize, b.splitter())) {
+				t.Errorf("%s and %s split the text alike", a.names[0], b.names[0])
+			}
+		}
+	}
+	for name, want := range map[string]string{
+		"gpt2split": "gpt-2", "digits": "smollm", "llama3": "llama-bpe", "cl100k": "dbrx", "qwen2": "qwen2", "qwen35": "qwen35", "gpt4o": "gpt-4o",
+		"deepseek": "deepseek-v3", "tekken": "" /* the name ignores merges, the file does not */, "gpt2": "" /* a space in front */, "llama2": "", "gemma": "", "metaspace": "", "behaviors": "", "numbers": "",
+	} {
+		path := "testdata/" + name + ".tokenizer.json"
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok, err := FromJSON(data, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := tok.GGUFPre(); got != want || ok != (want != "") {
+			t.Errorf("%s: %q, %v, want %q", name, got, ok, want)
 		}
 	}
 }

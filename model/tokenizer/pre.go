@@ -39,6 +39,48 @@ func threeDigits(s string) int {
 	return 0
 }
 
+// splitter cuts text at the matches of one pattern after the other.
+func (p *pre) splitter() (all splitter) {
+	for _, match := range p.split {
+		all = followedBy(all, splitAt(match, isolated, false))
+	}
+	return all
+}
+
+// tellTale is a text in which no two of the pres split alike.
+const tellTale = "Hello world's DON'T I'll WE'VE it'd  3 33 333 3333 33333 ab12cd 1,234.5\t\n\n \n  x=1+2;\r\n CamelCase HTMLParser2Go " +
+	"½ ²³ ١٢٣ cafe\u0301 हिन्दी 你好世界 かな カナ 한국어 🚀👍🏽 ...!!! $5 a<=b ^~|` \"quoted\" (x)[y]{z}/path/to\\file#\u00a0\u3000 end   "
+
+// GGUFPre is the first tokenizer.ggml.pre that makes a GGUF reader split text as t does: llama.cpp, too, knows a
+// pre-tokenizer by what it does to a text. It is false where there is none, and for tokenizers that are not byte-level BPE.
+func (t *Tokenizer) GGUFPre() (name string, ok bool) {
+	m, isBPE := t.model.(*bpe)
+	if !isBPE || m.bytes == nil {
+		return "", false
+	}
+	want := splitTellTale(t.normalize, t.split)
+	for i := range pres {
+		p := &pres[i]
+		if p.ignoreMerges == m.ignoreMerges && slices.Equal(splitTellTale(p.normalize, p.splitter()), want) {
+			return p.names[0], true
+		}
+	}
+	return "", false
+}
+
+func splitTellTale(normalize normalizer, split splitter) []string {
+	text := tellTale
+	if normalize != nil {
+		text = normalize(text)
+	}
+	if split == nil {
+		return []string{text}
+	}
+	var pieces []string
+	split(text, true, func(piece string, _ bool) { pieces = append(pieces, piece) })
+	return pieces
+}
+
 func findPre(name string) (*pre, error) {
 	var known []string
 	for i := range pres {
