@@ -260,7 +260,9 @@ func (s *scanner) multiline(quote, stops string) bool {
 		s.skipTo(stops)
 		switch {
 		case s.accept(quote + quote + quote):
-			_ = s.accept(quote) && s.accept(quote)
+			for range 2 {
+				s.accept(quote)
+			}
 			return true
 		case s.accept(quote):
 		case s.pos+2 <= len(s.source):
