@@ -16,9 +16,12 @@ type loader struct {
 	err   error
 }
 
+// maxBlocks bounds what a damaged number of blocks can make finch look for.
+const maxBlocks = 1 << 16
+
 // blocks is the number of blocks to load: none after an error, and none for a count that validate refuses.
 func (l *loader) blocks(n int) int {
-	if l.err != nil || n > 1<<16 {
+	if l.err != nil || n > maxBlocks {
 		return 0
 	}
 	return n

@@ -170,7 +170,7 @@ func TestNamedQueries(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"best", "compare", "cost", "layers", "lineage", "operators", "pareto", "trajectory"}; !slices.Equal(names, want) {
+	if want := []string{"best", "compare", "cost", "layers", "lineage", "operators", "pareto", "status", "summary", "trajectory"}; !slices.Equal(names, want) {
 		t.Errorf("queries %v, want %v", names, want)
 	}
 }
