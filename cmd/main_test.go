@@ -47,7 +47,6 @@ const timeLimit = 5 * time.Minute
 type result struct {
 	code           int
 	stdout, stderr string
-	state          *os.ProcessState // nil for a command within this process
 }
 
 // command prepares finch with its output going to r.
@@ -62,7 +61,7 @@ func command(t *testing.T, dir string, args ...string) (c *exec.Cmd, r func() re
 		if ctx.Err() != nil {
 			t.Fatalf("finch %s: not done after %v\n%s%s", strings.Join(args, " "), timeLimit, stdout.String(), stderr.String())
 		}
-		return result{c.ProcessState.ExitCode(), stdout.String(), stderr.String(), c.ProcessState}
+		return result{c.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 	}
 }
 
@@ -81,7 +80,7 @@ func finch(t *testing.T, dir string, args ...string) result {
 func inProcess(args ...string) result {
 	var stdout, stderr bytes.Buffer
 	code := cmd.Main(args, strings.NewReader(""), &stdout, &stderr)
-	return result{code: code, stdout: stdout.String(), stderr: stderr.String()}
+	return result{code, stdout.String(), stderr.String()}
 }
 
 // done runs the program and wants success.

@@ -3,6 +3,7 @@ package cmd
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,7 +73,7 @@ func planTable(plans []experiment.Plan) *store.Table {
 	for _, p := range plans {
 		t.Rows = append(t.Rows, []any{
 			p.Experiment, p.Method, p.Budget, int64(p.Seeds), p.Tokens,
-			(time.Duration(p.Seconds) * time.Second).String(), mebibytes(p.MemoryBytes), mebibytes(p.DiskBytes),
+			(time.Duration(math.Ceil(p.Seconds)) * time.Second).String(), mebibytes(p.MemoryBytes), mebibytes(p.DiskBytes),
 		})
 	}
 	return t

@@ -44,7 +44,7 @@ func newQuery() *cobra.Command {
 			defer cancel()
 			return withDatabase(c, func(db *store.DB) error {
 				t, err := db.Query(ctx, args[0], values)
-				if errors.Is(err, store.ErrQuery) {
+				if errors.Is(err, store.ErrQuery) || errors.Is(err, store.ErrWriting) {
 					return usageError{err}
 				}
 				if errors.Is(err, context.DeadlineExceeded) {
