@@ -26,23 +26,22 @@ type Trait struct {
 var formats = []struct {
 	name      string
 	quantized bool
-	zero      bool // represents zero exactly, so that pruned weights stay zero in it
 	sparse    bool // has blocks small enough for the kept weights of a row
 }{
-	{"f32", false, true, true},
-	{"f16", false, true, true},
-	{"bf16", false, true, true},
-	{"q4_0", true, true, true},
-	{"q4_1", true, false, true},
-	{"q5_0", true, true, true},
-	{"q5_1", true, false, true},
-	{"q8_0", true, true, true},
-	{"q2_k", true, false, false},
-	{"q3_k", true, true, false},
-	{"q4_k", true, false, false},
-	{"q5_k", true, false, false},
-	{"q6_k", true, true, false},
-	{"iq4_nl", true, false, true},
+	{"f32", false, true},
+	{"f16", false, true},
+	{"bf16", false, true},
+	{"q4_0", true, true},
+	{"q4_1", true, true},
+	{"q5_0", true, true},
+	{"q5_1", true, true},
+	{"q8_0", true, true},
+	{"q2_k", true, false},
+	{"q3_k", true, false},
+	{"q4_k", true, false},
+	{"q5_k", true, false},
+	{"q6_k", true, false},
+	{"iq4_nl", true, true},
 }
 
 // formatNames are the formats of all levels, or of the kept weights of sparse ones.
@@ -103,8 +102,9 @@ func parseSparse(name, fraction, values string) (Trait, error) {
 	}
 	for _, f := range formats {
 		if f.name == values && f.sparse {
-			// GGUF and safetensors store the zeros like any weight.
-			return Trait{Sparsity: sparsity, Quantized: f.quantized, GGUF: f.zero, Safetensors: !f.quantized}, nil
+			// GGUF and safetensors store the zeros like any weight. Blocks that were quantized without them cannot be
+			// spread over them.
+			return Trait{Sparsity: sparsity, Quantized: f.quantized, GGUF: !f.quantized, Safetensors: !f.quantized}, nil
 		}
 	}
 	return Trait{}, fmt.Errorf("level %s: the kept weights cannot have the format %s: write one of %s, or leave it out",

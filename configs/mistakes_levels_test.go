@@ -130,14 +130,14 @@ budget = { bits_per_weight = 3 }`,
 budget = { drop = 0.25 }
 target = "gguf"`,
 		`3:11: levels[0] is "drop", but target is "gguf": a GGUF of a llama model can lose whole blocks only: write search.whole_blocks = true, or target = "packed"`},
-	{"sparse levels that cannot be in a GGUF", head + `levels = ["bf16", "sparse-0.50+q4_1"]
+	{"sparse levels that cannot be in a GGUF", head + `levels = ["bf16", "sparse-0.50+q4_0"]
 budget = { sparsity = 0.3 }
 target = "gguf"`,
-		`3:19: levels[1] is "sparse-0.50+q4_1", but target is "gguf": a GGUF cannot hold it exactly: write target = "packed"`},
-	{"sparse levels that save nothing", head + `levels = ["q4_k", "sparse-0.50+q4_0"]
+		`3:19: levels[1] is "sparse-0.50+q4_0", but target is "gguf": a GGUF cannot hold it exactly: write target = "packed"`},
+	{"sparse levels that save nothing", head + `levels = ["q4_k", "sparse-0.50"]
 budget = { bits_per_weight = 4 }
 target = "gguf"`,
-		`3:19: levels[1] is "sparse-0.50+q4_0", but target is "gguf", which stores zeros like any weight, so the level saves nothing: write target = "packed", or bound sparsity`},
+		`3:19: levels[1] is "sparse-0.50", but target is "gguf", which stores zeros like any weight, so the level saves nothing: write target = "packed", or bound sparsity`},
 	{"ladder that saves nothing", head + `levels = { sparse = { center = 0.6, step_weights = 4096 } }
 budget = { bytes = "5MB" }
 target = "safetensors"`,

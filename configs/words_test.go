@@ -68,7 +68,7 @@ func TestParseLevel(t *testing.T) {
 		"sparse-0.625":       {Sparsity: 0.625, GGUF: true, Safetensors: true},
 		"sparse-0.95":        {Sparsity: 0.95, GGUF: true, Safetensors: true},
 		"sparse-0.50+f16":    {Sparsity: 0.5, GGUF: true, Safetensors: true},
-		"sparse-0.50+q4_0":   {Sparsity: 0.5, Quantized: true, GGUF: true},
+		"sparse-0.50+q4_0":   {Sparsity: 0.5, Quantized: true},
 		"sparse-0.50+q4_1":   {Sparsity: 0.5, Quantized: true},
 		"sparse-0.01+iq4_nl": {Sparsity: 0.01, Quantized: true},
 	} {

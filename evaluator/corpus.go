@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 // Corpus is text in tokens, cut into consecutive sequences of equal length.
@@ -16,9 +17,10 @@ type Corpus struct {
 	Hash     string // SHA-256 of the sequence length and the token ids, hexadecimal
 }
 
-// NewCorpus packs the first tokens ids of a text into sequences; what does not fill a sequence is left out. An error
-// says how many tokens there are when the text is too short.
-func NewCorpus(ids []int32, tokens, sequence int) (*Corpus, error) {
+// NewCorpus packs the first tokens ids of a text into sequences; what does not fill a sequence is left out. A model that
+// begins texts with a BOS token (bos ≥ 0) sees it in place of each sequence's first token, as it saw it in training. An
+// error says how many tokens there are when the text is too short.
+func NewCorpus(ids []int32, tokens, sequence int, bos int32) (*Corpus, error) {
 	if sequence < 2 {
 		return nil, fmt.Errorf("a sequence of %d tokens predicts nothing: write 2 or more", sequence)
 	}
@@ -26,7 +28,12 @@ func NewCorpus(ids []int32, tokens, sequence int) (*Corpus, error) {
 		return nil, fmt.Errorf("the text has %d tokens, %d are asked for in sequences of %d: give a longer text or ask for fewer tokens",
 			len(ids), tokens, sequence)
 	}
-	c := &Corpus{Tokens: ids[:tokens/sequence*sequence], Sequence: sequence}
+	c := &Corpus{Tokens: slices.Clone(ids[:tokens/sequence*sequence]), Sequence: sequence}
+	if bos >= 0 {
+		for i := 0; i < len(c.Tokens); i += sequence {
+			c.Tokens[i] = bos
+		}
+	}
 	h := sha256.New()
 	buf := binary.LittleEndian.AppendUint32(nil, uint32(sequence))
 	for _, id := range c.Tokens {
@@ -48,16 +55,11 @@ func NewChunks(ids []int32, context, limit int, bos int32) (*Corpus, error) {
 	if limit > 0 {
 		n = min(n, limit)
 	}
-	c, err := NewCorpus(ids, max(n, 1)*context, context)
+	c, err := NewCorpus(ids, max(n, 1)*context, context, bos)
 	if err != nil {
 		return nil, err
 	}
 	c.From = context / 2
-	if bos >= 0 {
-		for i := 0; i < len(c.Tokens); i += context {
-			c.Tokens[i] = bos
-		}
-	}
 	return c, nil
 }
 

@@ -26,7 +26,7 @@ func engine(t *testing.T, m *model.Model, path *kernels.Path, workers int) *Engi
 
 func corpus(t *testing.T, sequences, length int) *Corpus {
 	t.Helper()
-	c, err := NewCorpus(testmodel.Tokens(2, sequences*length, vocab), sequences*length, length)
+	c, err := NewCorpus(testmodel.Tokens(2, sequences*length, vocab), sequences*length, length, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,17 +153,41 @@ func TestDraw(t *testing.T) {
 
 func TestPairedKL(t *testing.T) {
 	var a, b Score
-	for i := range 50 {
+	for i := range 64 {
 		hard := float64(i%7) + 1
 		a.Sequences = append(a.Sequences, Sums{KL: 10 * hard, Positions: 10})
-		b.Sequences = append(b.Sequences, Sums{KL: 10*hard + 1 + float64(i%2), Positions: 10})
+		b.Sequences = append(b.Sequences, Sums{KL: 10*hard + 1 + float64(i/8%2), Positions: 10})
 	}
 	d := PairedKL(&a, &b)
 	if math.Abs(d.Mean+0.15) > 1e-12 || d.Mean+d.Half >= 0 {
 		t.Errorf("difference %+v, want -0.15 and clearly below zero", d)
 	}
-	// 50 values of ±0.05 about the mean: t(0.975, 49) = 2.0096 times 0.05·√(50/49)/√50.
-	if want := 2.0096 * 0.05 * math.Sqrt(50.0/49) / math.Sqrt(50); math.Abs(d.Half-want) > 1e-5 {
+	// Eight batches, half of them 0.05 below the mean and half above: t(0.975, 7) = 2.3646 times 0.05·√(8/7)/√8.
+	if want := 2.3646 * 0.05 * math.Sqrt(8.0/7) / math.Sqrt(8); math.Abs(d.Half-want) > 1e-5 {
 		t.Errorf("half-width %g, want %g", d.Half, want)
+	}
+}
+
+// Where neighbours are alike, an interval from single sequences is too narrow: the interval must cover the mean nineteen
+// times in twenty.
+func TestIntervalCoversTheMeanOfDependentSequences(t *testing.T) {
+	const trials, sequences = 2000, 64
+	r := rng(3)
+	missed := 0
+	for range trials {
+		s := make([]Sums, sequences)
+		passage := 0.0
+		for i := range s {
+			if i%4 == 0 { // a passage lasts four sequences
+				passage = r.NormFloat64()
+			}
+			s[i] = Sums{KL: passage + 0.5*r.NormFloat64(), Positions: 1}
+		}
+		if v := over(s, func(i int) float64 { return s[i].KL }); math.Abs(v.Mean) > v.Half {
+			missed++
+		}
+	}
+	if share := float64(missed) / trials; share < 0.03 || share > 0.07 {
+		t.Errorf("the interval misses the mean %.1f %% of the time, want 5 %%", 100*share)
 	}
 }

@@ -7,26 +7,37 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Interval is a mean with the half-width of its 95 % confidence interval, by Student's t over sequences of text: tokens
-// of one sequence depend on each other, sequences hardly do.
+// Interval is a mean with the half-width of its 95 % confidence interval.
 type Interval struct {
 	Mean, Half float64
 }
 
-// over estimates the mean of a total per position. Sequences weigh as they have positions; the spread is that of the
-// unweighted values, because gonum takes weights for frequencies and there are fewer sequences than positions.
+// batches is how many stretches of text an interval is estimated from. Neighbouring sequences come from one passage and
+// depend on each other, so the spread is that of the means of long stretches (batch means: Law and Kelton, Simulation
+// Modeling and Analysis), by Student's t.
+const batches = 8
+
+// over estimates the mean of a total per position. Fewer than two sequences per batch are taken one by one.
 func over(sequences []Sums, total func(i int) float64) Interval {
-	values, weights := make([]float64, len(sequences)), make([]float64, len(sequences))
-	for i, s := range sequences {
-		weights[i] = float64(s.Positions)
-		values[i] = total(i) / weights[i]
-	}
-	mean, n := stat.Mean(values, weights), float64(len(values))
+	n := len(sequences)
 	if n < 2 {
-		return Interval{mean, math.Inf(1)}
+		batch := total(0) / float64(sequences[0].Positions)
+		return Interval{batch, math.Inf(1)}
 	}
-	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Quantile(0.975)
-	return Interval{mean, t * stat.StdDev(values, nil) / math.Sqrt(n)}
+	k := batches
+	if n < 2*batches {
+		k = n
+	}
+	values, weights := make([]float64, k), make([]float64, k)
+	for b := range k {
+		for i := b * n / k; i < (b+1)*n/k; i++ {
+			values[b] += total(i)
+			weights[b] += float64(sequences[i].Positions)
+		}
+		values[b] /= weights[b]
+	}
+	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(k - 1)}.Quantile(0.975)
+	return Interval{stat.Mean(values, weights), t * stat.StdDev(values, nil) / math.Sqrt(float64(k))}
 }
 
 // KLInterval is the mean KL per position and how well the slice determines it.

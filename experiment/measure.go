@@ -14,9 +14,6 @@ import (
 // measure scores the winner, the baseline at the same budget and the dense model on the evaluation text, which no search
 // ever sees, and records the three.
 func (r *run) measure(ctx context.Context, winner search.Candidate) error {
-	if winner.ID < 0 {
-		return fmt.Errorf("no candidate of %s could be scored: there is no winner", r.Config.Name)
-	}
 	baseline, err := search.New("uniform", r.Space, r.settings, r.seed)
 	if err != nil {
 		return r.Config.Errorf("budget", "no baseline: %v", err)
@@ -28,16 +25,30 @@ func (r *run) measure(ctx context.Context, winner search.Candidate) error {
 	if err != nil {
 		return err
 	}
-	won := r.result(store.Winner, winner.Genome, r.Config.Search.Method, &scores[0])
+	if math.IsNaN(r.fitness(&scores[0])) {
+		return fmt.Errorf("the best candidate of %s gives no finite scores, as all others that the search tried: allow milder levels", r.Config.Name)
+	}
+	results := []store.Result{
+		result(store.Winner, r.Config.Search.Method, &scores[0]),
+		result(store.Baseline, r.baseline(), &scores[1]),
+		result(store.Dense, "dense", &scores[2]),
+	}
+	won := &results[0]
 	won.Candidate = int64(winner.ID + 1)
 	difference := evaluator.PairedKL(&scores[0], &scores[1])
 	won.PairedDifference, won.PairedError = difference.Mean, difference.Half
-	dense := r.result(store.Dense, nil, "dense", &scores[2])
-	dense.FileBytes, dense.BitsPerWeight, dense.Nonzeros, err = r.dense()
-	if err != nil {
+	costs := make([]cost, len(results))
+	for i, g := range []search.Genome{winner.Genome, naive.Genome} {
+		results[i].Genome = g.String()
+		if costs[i], err = r.count(g); err != nil {
+			return err
+		}
+	}
+	if costs[2], err = r.dense(); err != nil {
 		return err
 	}
-	for _, result := range []store.Result{won, r.result(store.Baseline, naive.Genome, r.baseline(), &scores[1]), dense} {
+	for i, result := range results {
+		result.FileBytes, result.BitsPerWeight, result.Nonzeros = costs[i].file, r.bitsPerWeight(costs[i]), costs[i].nonzeros
 		if err := r.DB.PutResult(ctx, r.id, result); err != nil {
 			return err
 		}
@@ -54,17 +65,12 @@ func (p *Problem) baseline() string {
 	return "uniform"
 }
 
-// result is a score on the evaluation text with what the network costs.
-func (r *run) result(role store.Role, g search.Genome, method string, s *evaluator.Score) store.Result {
+// result is a score on the evaluation text.
+func result(role store.Role, method string, s *evaluator.Score) store.Result {
 	kl, nll := s.KLInterval(), s.NLLInterval()
-	result := store.Result{
-		Role: role, Genome: g.String(), Method: method,
+	return store.Result{
+		Role: role, Method: method,
 		KL: kl.Mean, KLError: kl.Half, PPL: math.Exp(nll.Mean), PPLError: math.Exp(nll.Mean) * nll.Half,
 		Tokens: int64(s.Tokens), PairedDifference: math.NaN(), PairedError: math.NaN(),
 	}
-	if g != nil {
-		total := r.count(g)
-		result.FileBytes, result.BitsPerWeight, result.Nonzeros = total.file, r.bitsPerWeight(total), total.nonzeros
-	}
-	return result
 }

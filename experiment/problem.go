@@ -56,12 +56,7 @@ type represent func(*layer, levelChoice) (*kernels.Matrix, compress.Info, error)
 // problem lays out the search space: for each block its gates, if sublayers may be dropped, each followed by its layers.
 // Layers without a choice are no sites; what they cost is part of their gate's cost, or of the fixed cost.
 func (t *Task) problem(r represent) (*Problem, error) {
-	p := &Problem{Task: t, Space: &search.Space{}}
-	file, err := t.target.Fixed(t.Model)
-	if err != nil {
-		return nil, fmt.Errorf("size of the %s file: %w", t.Config.Target, err)
-	}
-	p.fixed.file = file
+	p := &Problem{Task: t, Space: &search.Space{}, fixed: cost{file: t.target.Fixed()}}
 	kinds := int(model.NumKinds)
 	for b := range t.Model.Blocks {
 		layers := t.layers[b*kinds : (b+1)*kinds]
@@ -90,10 +85,10 @@ type group struct {
 func (p *Problem) addGroup(block int, g group, r represent) error {
 	var rest cost // of the group, apart from its sites
 	if g.attn {
-		rest.file += p.target.Norm(p.Model)
+		rest.file += p.target.Norm()
 	}
 	if g.mlp {
-		rest.file += p.target.Norm(p.Model)
+		rest.file += p.target.Norm()
 	}
 	gate := -1
 	if p.Config.Levels.Drops() {
@@ -216,8 +211,9 @@ func (p *Problem) constrain() {
 	}
 }
 
-// count is what a candidate costs.
-func (p *Problem) count(g search.Genome) cost {
+// count is what a candidate costs, its file measured and not added up: after lost blocks a file may be a little smaller
+// than the sum that the search is bound by.
+func (p *Problem) count(g search.Genome) (cost, error) {
 	total := p.fixed
 	for i, level := range g {
 		if gate := p.Space.Sites[i].Gate; gate >= 0 && g[gate] == search.Drop {
@@ -225,7 +221,9 @@ func (p *Problem) count(g search.Genome) cost {
 		}
 		total.add(p.sites[i].choices[level].cost)
 	}
-	return total
+	var err error
+	total.file, err = p.target.Size(p.Network(g))
+	return total, err
 }
 
 // bitsPerWeight is that of a candidate that costs c, over all layers of the model.
@@ -273,16 +271,12 @@ func settings(s *configs.Search) search.Settings {
 	}
 }
 
-// dense counts the uncompressed model in the target's file.
-func (p *Problem) dense() (file int64, bitsPerWeight float64, nonzeros int64, err error) {
-	file, err = p.target.Fixed(p.Model)
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	total := cost{file: file + int64(2*p.Model.Blocks)*p.target.Norm(p.Model)}
+// dense counts the uncompressed model.
+func (p *Problem) dense() (total cost, err error) {
 	for i := range p.layers {
 		m := p.layers[i].dense
-		total.add(p.cost(compress.Info{Format: m.Format, Rows: m.Rows, Cols: m.Cols, Bytes: m.Bytes(), NonZeros: m.NonZeros()}))
+		total.add(cost{stored: m.Bytes(), nonzeros: m.NonZeros()})
 	}
-	return total.file, p.bitsPerWeight(total), total.nonzeros, nil
+	total.file, err = p.target.Size(&p.Model.Network)
+	return total, err
 }

@@ -19,21 +19,13 @@ import (
 
 // Build has the levels built that the task needs and lays out its search space with their exact costs.
 func (s *Session) Build(ctx context.Context, t *Task) (*Problem, error) {
-	if s.levels == nil {
-		db, err := compress.OpenDatabase(s.Levels)
-		if err != nil {
-			return nil, err
-		}
-		s.levels = db
-	}
 	var jobs []compress.Job
 	for i := range t.layers {
 		for _, c := range t.layers[i].choices {
 			jobs = append(jobs, compress.Job{Layer: t.layers[i].source, Level: c.level})
 		}
 	}
-	err := compress.Build(ctx, s.Levels, jobs, s.Workers, func(done, total int, _ int64) { s.Progress.Levels(done, total) })
-	if err != nil {
+	if err := s.build(ctx, jobs); err != nil {
 		return nil, err
 	}
 	p, err := t.problem(func(l *layer, c levelChoice) (*kernels.Matrix, compress.Info, error) {
@@ -46,6 +38,18 @@ func (s *Session) Build(ctx context.Context, t *Task) (*Problem, error) {
 		return nil, t.Config.Errorf("budget", "%v", err)
 	}
 	return p, nil
+}
+
+// build makes the levels that the level database lacks.
+func (s *Session) build(ctx context.Context, jobs []compress.Job) error {
+	if s.levels == nil {
+		db, err := compress.OpenDatabase(s.Levels)
+		if err != nil {
+			return err
+		}
+		s.levels = db
+	}
+	return compress.Build(ctx, s.Levels, jobs, s.Workers, func(done, total int, _ int64) { s.Progress.Levels(done, total) })
 }
 
 // Finished says that the experiment's run with this seed has ended, with these settings.
@@ -77,13 +81,20 @@ func hash(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// engine scores networks, as evaluator.Engine does.
+type engine interface {
+	Score(ctx context.Context, networks []*model.Network, slice evaluator.Slice) ([]evaluator.Score, error)
+	Influence(ctx context.Context, slice evaluator.Slice) ([]float64, error)
+	Path() string
+}
+
 // run is one execution of one experiment with one seed.
 type run struct {
 	*Session
 	*Problem
 	id       int64
 	seed     uint64
-	engine   *evaluator.Engine
+	engine   engine
 	strategy search.Strategy
 	settings search.Settings
 	known    int // candidates recorded so far
@@ -287,7 +298,10 @@ func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, r
 	if err != nil {
 		return nil, false, r.Config.Errorf("search.tokens", "%v", err)
 	}
-	record := r.batchRecord(b, slice)
+	record, err := r.batchRecord(b, slice)
+	if err != nil {
+		return nil, false, err
+	}
 	old, ok, err := r.DB.Batch(ctx, r.id, b.Generation, b.Stage)
 	if err != nil {
 		return nil, false, err
@@ -311,6 +325,13 @@ func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, r
 			Candidate: int64(b.Candidates[i].ID + 1), Fitness: fitness[i], KL: scores[i].MeanKL(), PPL: scores[i].Perplexity(),
 			Tokens: int64(scores[i].Tokens), Seconds: scores[i].Time.Seconds(), KernelPath: r.engine.Path(),
 		})
+		if math.IsNaN(fitness[i]) {
+			for k := range record.Candidates {
+				if record.Candidates[k].ID == int64(b.Candidates[i].ID+1) {
+					record.Candidates[k].Status = store.CandidateFailed
+				}
+			}
+		}
 	}
 	return fitness, false, r.DB.RecordBatch(ctx, r.id, record)
 }
@@ -331,7 +352,7 @@ func (r *run) fitness(s *evaluator.Score) float64 {
 }
 
 // batchRecord is a batch without its scores, with the candidates that no earlier batch had.
-func (r *run) batchRecord(b *search.Batch, slice evaluator.Slice) store.BatchRecord {
+func (r *run) batchRecord(b *search.Batch, slice evaluator.Slice) (store.BatchRecord, error) {
 	record := store.BatchRecord{
 		Generation: b.Generation, Stage: b.Stage,
 		Slice: store.Slice{Tokens: int64(slice.Tokens), Hash: slice.Hash()},
@@ -341,13 +362,16 @@ func (r *run) batchRecord(b *search.Batch, slice evaluator.Slice) store.BatchRec
 			continue
 		}
 		r.known = c.ID + 1
-		total := r.count(c.Genome)
+		total, err := r.count(c.Genome)
+		if err != nil {
+			return record, err
+		}
 		record.Candidates = append(record.Candidates, store.Candidate{
 			ID: int64(c.ID + 1), Slot: c.Slot, Genome: c.Genome.String(), Parent: int64(c.Parent + 1), Operator: c.Operator,
 			FileBytes: total.file, BitsPerWeight: r.bitsPerWeight(total), Nonzeros: total.nonzeros, Status: store.CandidateScored,
 		})
 	}
-	return record
+	return record, nil
 }
 
 // errOtherSearch says that the recorded run asked other questions than the search asks now.

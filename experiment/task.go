@@ -59,6 +59,9 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	if err != nil {
 		return nil, config.Errorf("model", "%v", err)
 	}
+	if err := original(m); err != nil {
+		return nil, config.Errorf("model", "%v", err)
+	}
 	t := &Task{Config: config, Model: m}
 	if t.Calibration, err = s.corpus(m, config.Calibration); err != nil {
 		return nil, config.Errorf("calibration", "%v", err)
@@ -66,7 +69,7 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	if t.Evaluation, err = s.corpus(m, config.Evaluation); err != nil {
 		return nil, config.Errorf("evaluation", "%v", err)
 	}
-	if t.target, err = export.For(config.Target); err != nil {
+	if t.target, err = export.For(config.Target, m); err != nil {
 		return nil, config.Errorf("target", "%v", err)
 	}
 	if err := t.layOut(); err != nil {
@@ -83,6 +86,18 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 		return nil, config.Errorf("search", "%v", err)
 	}
 	return t, nil
+}
+
+// original refuses models that are somebody's winner: what was dropped or pruned cannot be searched over.
+func original(m *model.Model) error {
+	for b := range m.Network.Blocks {
+		for k, w := range m.Network.Blocks[b].Layers {
+			if m.Network.Blocks[b].Drops(model.Kind(k)) || w.Mask != nil {
+				return fmt.Errorf("%s of %s is dropped or sparse already: give the original model", model.LayerName(b, model.Kind(k)), m.Ref)
+			}
+		}
+	}
+	return nil
 }
 
 // layOut lists the layers and what each may become.

@@ -1,7 +1,10 @@
 package export
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/kernels"
@@ -10,60 +13,190 @@ import (
 )
 
 // ggufTarget is a single GGUF file, as llama.cpp loads it: the model's own metadata, norms in f32, everything outside the
-// blocks as the model stores it. GGUF has no sparse type.
-type ggufTarget struct{}
-
-func (ggufTarget) Fixed(m *model.Model) (int64, error) {
-	h, err := ggufHeader(m, &m.Network)
-	if err != nil {
-		return 0, err
-	}
-	size, err := gguf.Size(h)
-	if err != nil {
-		return 0, err
-	}
-	for b := range m.Network.Blocks {
-		size -= 2 * ggufTarget{}.Norm(m)
-		for _, l := range m.Network.Blocks[b].Layers {
-			size -= align(int64(l.Rows)*int64(l.Format.RowBytes(l.Cols)), gguf.DefaultAlignment)
-		}
-	}
-	return size, nil
+// blocks as the model stores it. GGUF has no sparse type, and its architecture "llama" no block with one sublayer.
+type ggufTarget struct {
+	m         *model.Model
+	meta      []gguf.KV // with every key that depends on the network
+	alignment int64
+	fixed     int64
 }
 
-func (ggufTarget) Layer(info compress.Info) int64 {
-	f := compress.Fallback(info.Format, info.Cols) // the values of a sparse layer are dense here
-	return align(int64(info.Rows)*int64(f.RowBytes(info.Cols)), gguf.DefaultAlignment)
-}
+// The keys that depend on the network: what most weights are stored as, and how many blocks there are.
+const (
+	fileTypeKey     = "general.file_type"
+	quantizationKey = "general.quantization_version"
+	alignmentKey    = "general.alignment"
+)
 
-func (ggufTarget) Norm(m *model.Model) int64 { return align(4*int64(m.Hidden), gguf.DefaultAlignment) }
+func blockCountKey(m *model.Model) string { return m.Architecture + ".block_count" }
 
-// ggufHeader lays out a network's file, its tensors in llama.cpp's order.
-func ggufHeader(m *model.Model, n *model.Network) (gguf.Header, error) {
+func newGGUF(m *model.Model) (*ggufTarget, error) {
 	meta, err := m.Metadata()
 	if err != nil {
-		return gguf.Header{}, err
+		return nil, err
 	}
-	h := gguf.Header{Alignment: gguf.DefaultAlignment, Meta: meta}
-	matrix := func(name string, w *kernels.Matrix) {
-		h.Tensors = append(h.Tensors, gguf.TensorSpec{
-			Name: name + ".weight", Dims: []uint64{uint64(w.Cols), uint64(w.Rows)}, Type: gguf.TypeOf(w.Format),
-		})
-	}
-	norm := func(name string) {
-		h.Tensors = append(h.Tensors, gguf.TensorSpec{Name: name + ".weight", Dims: []uint64{uint64(m.Hidden)}, Type: gguf.F32})
-	}
-	matrix("token_embd", m.Embedding)
-	for b := range n.Blocks {
-		norm(fmt.Sprintf("blk.%d.attn_norm", b))
-		norm(fmt.Sprintf("blk.%d.ffn_norm", b))
-		for k, l := range n.Blocks[b].Layers {
-			matrix(model.LayerName(b, model.Kind(k)), l)
+	// Numbers of a fixed size, so that the size of the file does not depend on them.
+	meta = set(meta, fileTypeKey, gguf.ValueOf(uint32(0)))
+	meta = set(meta, quantizationKey, gguf.ValueOf(uint32(2))) // GGML_QNT_VERSION
+	meta = set(meta, blockCountKey(m), gguf.ValueOf(uint32(m.Blocks)))
+	t := &ggufTarget{m: m, meta: meta, alignment: gguf.DefaultAlignment}
+	for _, kv := range meta {
+		if n, ok := kv.Value.Uint(); ok && kv.Key == alignmentKey {
+			t.alignment = int64(n)
 		}
 	}
-	norm("output_norm")
-	if !m.TiedHead {
-		matrix("output", m.Head)
+	if t.fixed, err = t.Size(&m.Network); err != nil {
+		return nil, err
 	}
-	return h, nil
+	for b := range m.Network.Blocks {
+		t.fixed -= 2 * t.Norm()
+		for _, l := range m.Network.Blocks[b].Layers {
+			t.fixed -= t.bytes(l.Format, l.Rows, l.Cols)
+		}
+	}
+	return t, nil
+}
+
+// set gives a key its value, in its place or as the last one; kvs stays as it is.
+func set(kvs []gguf.KV, key string, v gguf.Value) []gguf.KV {
+	kvs = slices.Clone(kvs)
+	if i := slices.IndexFunc(kvs, func(kv gguf.KV) bool { return kv.Key == key }); i >= 0 {
+		kvs[i].Value = v
+		return kvs
+	}
+	return append(kvs, gguf.KV{Key: key, Value: v})
+}
+
+func (t *ggufTarget) Fixed() int64 { return t.fixed }
+
+func (t *ggufTarget) Layer(info compress.Info) int64 {
+	return t.bytes(info.Format, info.Rows, info.Cols)
+}
+
+func (t *ggufTarget) Norm() int64 { return t.bytes(kernels.F32, 1, t.m.Hidden) }
+
+// bytes is what the data of a dense matrix takes.
+func (t *ggufTarget) bytes(f kernels.Format, rows, cols int) int64 {
+	return align(int64(rows)*int64(f.RowBytes(cols)), t.alignment)
+}
+
+func (t *ggufTarget) Size(n *model.Network) (int64, error) {
+	h, _, err := t.layOut(n)
+	if err != nil {
+		return 0, err
+	}
+	return gguf.Size(h)
+}
+
+func (t *ggufTarget) Write(w io.Writer, n *model.Network) error {
+	h, list, err := t.layOut(n)
+	if err != nil {
+		return err
+	}
+	return gguf.Write(w, h, func(i int, w io.Writer) error {
+		switch list[i].part {
+		case model.AttnQ.String(), model.AttnK.String():
+			if !t.m.RopeInterleaved {
+				return writeRows(w, list[i].w, func(r int) int { return halvesRow(r, t.m.HeadDim) })
+			}
+		}
+		return writeRows(w, list[i].w, func(r int) int { return r })
+	})
+}
+
+// layOut describes the file of a network, blocks renumbered, and what goes into its tensors.
+func (t *ggufTarget) layOut(n *model.Network) (gguf.Header, []tensor, error) {
+	number := make([]int, len(n.Blocks)) // in the file
+	kept := 0
+	for b := range n.Blocks {
+		number[b] = kept
+		switch attn, mlp := !n.Blocks[b].DropAttn, !n.Blocks[b].DropMLP; {
+		case attn && mlp:
+			kept++
+		case attn || mlp:
+			return gguf.Header{}, nil, fmt.Errorf("block %d has lost one of its two sublayers, and a GGUF of a llama model can do without whole blocks only: write a packed file", b)
+		}
+	}
+	if kept == 0 {
+		return gguf.Header{}, nil, errors.New("every block is dropped: llama.cpp loads no model without blocks")
+	}
+	h := gguf.Header{Meta: set(t.meta, fileTypeKey, gguf.ValueOf(fileType(n)))}
+	h.Meta = set(h.Meta, blockCountKey(t.m), gguf.ValueOf(uint32(kept)))
+	list := tensors(t.m, n)
+	for i := range list {
+		e := &list[i]
+		if e.w.Mask != nil && e.w.Format.BlockWeights() > 1 {
+			return gguf.Header{}, nil, fmt.Errorf("%s is sparse with %s values, whose blocks a GGUF cannot spread over the zeros between them: write a packed file", e.name(), e.w.Format)
+		}
+		if e.block >= 0 {
+			e.block = number[e.block]
+		}
+		spec := gguf.TensorSpec{Name: e.name() + ".weight", Type: gguf.TypeOf(e.w.Format), Dims: []uint64{uint64(e.w.Cols)}}
+		if !e.norm {
+			spec.Dims = append(spec.Dims, uint64(e.w.Rows))
+		}
+		h.Tensors = append(h.Tensors, spec)
+	}
+	return h, list, nil
+}
+
+// halvesRow is the row of Hugging Face's q or k, whose rotary pairs are (i, i + headDim/2), that llama.cpp, whose pairs are
+// (2i, 2i+1), has at row r.
+func halvesRow(r, headDim int) int {
+	head, i := r/headDim, r%headDim
+	return head*headDim + i%2*(headDim/2) + i/2
+}
+
+// writeRows writes the rows of a matrix, row order(r) at place r, zeros included.
+func writeRows(w io.Writer, m *kernels.Matrix, order func(r int) int) error {
+	row := make([]byte, m.Format.RowBytes(m.Cols))
+	for r := range m.Rows {
+		if _, err := w.Write(storedRow(row, m, order(r))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storedRow is row r of a matrix as it is stored or, for a sparse one of plain numbers, spread over buf.
+func storedRow(buf []byte, m *kernels.Matrix, r int) []byte {
+	if m.Mask == nil {
+		return m.Data[r*len(buf) : (r+1)*len(buf)]
+	}
+	clear(buf)
+	size, stride := m.Format.BlockBytes(), (m.Cols+7)/8
+	values, mask := m.Data[int(m.RowStart[r])*size:], m.Mask[r*stride:(r+1)*stride]
+	for c := range m.Cols {
+		if mask[c/8]>>(c%8)&1 != 0 {
+			copy(buf[c*size:], values[:size])
+			values = values[size:]
+		}
+	}
+	return buf
+}
+
+// fileType is general.file_type as llama.cpp numbers it (llama_ftype) when it guesses: from the type of most weights. Of
+// its mixtures it takes the medium one. Ties go to the earlier format.
+func fileType(n *model.Network) uint32 {
+	numbers := map[kernels.Format]uint32{
+		kernels.F32: 0, kernels.F16: 1, kernels.BF16: 32, kernels.Q4_0: 2, kernels.Q4_1: 3, kernels.Q5_0: 8, kernels.Q5_1: 9, kernels.Q8_0: 7,
+		kernels.Q2_K: 10, kernels.Q3_K: 12, kernels.Q4_K: 15, kernels.Q5_K: 17, kernels.Q6_K: 18, kernels.IQ4_NL: 25,
+	}
+	formats := kernels.Formats()
+	weights := make([]int64, len(formats))
+	for b := range n.Blocks {
+		if n.Blocks[b].DropAttn && n.Blocks[b].DropMLP {
+			continue
+		}
+		for _, l := range n.Blocks[b].Layers {
+			weights[l.Format] += int64(l.Rows) * int64(l.Cols)
+		}
+	}
+	most := kernels.Format(0)
+	for _, f := range formats {
+		if weights[f] > weights[most] {
+			most = f
+		}
+	}
+	return numbers[most]
 }

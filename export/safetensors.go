@@ -1,69 +1,51 @@
 package export
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math"
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/model"
-	"github.com/finch-llm/finch/model/gguf"
 )
 
-// entryBytes bounds the header entry of one tensor in a safetensors file. Headers are padded with spaces, which the format
-// provides for, to what this bound adds up to.
-var entryBytes = int64(len(fmt.Sprintf(`"model.layers.9999.post_attention_layernorm.weight":{"dtype":"BF16","shape":[%d,%d],"data_offsets":[%d,%d]},`,
-	math.MaxInt32, math.MaxInt32, int64(1e15), int64(1e15))))
-
-// safetensorsBytes is the size of a file with so many tensors and bytes of data: the length of the header, the header, the
-// data.
-func safetensorsBytes(tensors, data int64) int64 {
-	return 8 + align(int64(len(`{"__metadata__":{"format":"pt"},}`))+tensors*entryBytes, 8) + data
-}
+// entryBytes bounds the header entry of one tensor in a safetensors file. Headers are padded with spaces to what this
+// bound adds up to. It is a multiple of 8, as headers are.
+var entryBytes = align(int64(len(fmt.Sprintf(`"model.layers.99999.post_attention_layernorm.weight":{"dtype":"BF16","shape":[%d,%d],"data_offsets":[%d,%d]},`,
+	math.MaxInt32, math.MaxInt32, int64(1e15), int64(1e15)))), 8)
 
 // safetensorsTarget is the weight file of a Hugging Face folder, as transformers loads it: every weight in bf16, zeros
-// included. Only dropping makes it smaller.
-type safetensorsTarget struct{}
+// included. Only dropping makes it smaller. Finch counts such files and does not write them.
+type safetensorsTarget struct{ m *model.Model }
 
-func (safetensorsTarget) Fixed(m *model.Model) (int64, error) {
-	tensors, weights := int64(2), int64(m.Vocab+1)*int64(m.Hidden) // embedding and last norm
-	if !m.TiedHead {
+func (t safetensorsTarget) Fixed() int64 {
+	tensors, weights := int64(2), int64(t.m.Vocab+1)*int64(t.m.Hidden) // embedding and last norm
+	if !t.m.TiedHead {
 		tensors++
-		weights += int64(m.Vocab) * int64(m.Hidden)
+		weights += int64(t.m.Vocab) * int64(t.m.Hidden)
 	}
-	return safetensorsBytes(tensors, 2*weights), nil
+	return 8 + align(int64(len(`{"__metadata__":{"format":"pt"}}`)), 8) + tensors*entryBytes + 2*weights
 }
 
 func (safetensorsTarget) Layer(info compress.Info) int64 { return entryBytes + 2*info.Weights() }
 
-func (safetensorsTarget) Norm(m *model.Model) int64 { return entryBytes + 2*int64(m.Hidden) }
+func (t safetensorsTarget) Norm() int64 { return entryBytes + 2*int64(t.m.Hidden) }
 
-// packedTarget is finch's own file: a safetensors container of the stored bytes of every level, the mask of a sparse layer
-// beside its values, and the model's metadata and tokenizer as one more tensor, in GGUF's encoding.
-type packedTarget struct{}
-
-func (packedTarget) Fixed(m *model.Model) (int64, error) {
-	meta, err := m.Metadata()
-	if err != nil {
-		return 0, err
+func (t safetensorsTarget) Size(n *model.Network) (int64, error) {
+	size := t.Fixed()
+	for _, e := range tensors(t.m, n) {
+		switch {
+		case e.block < 0:
+		case e.norm:
+			size += t.Norm()
+		default:
+			size += t.Layer(compress.Info{Rows: e.w.Rows, Cols: e.w.Cols})
+		}
 	}
-	metadata, err := gguf.Size(gguf.Header{Meta: meta})
-	if err != nil {
-		return 0, err
-	}
-	tensors, data := int64(3), metadata+m.Embedding.Bytes()+4*int64(m.Hidden)
-	if !m.TiedHead {
-		tensors++
-		data += m.Head.Bytes()
-	}
-	return safetensorsBytes(tensors, data), nil
+	return size, nil
 }
 
-func (packedTarget) Layer(info compress.Info) int64 {
-	size := info.Bytes + entryBytes
-	if info.Sparse {
-		size += entryBytes
-	}
-	return size
+func (safetensorsTarget) Write(io.Writer, *model.Network) error {
+	return errors.New("finch does not write Hugging Face folders: write gguf or packed")
 }
-
-func (packedTarget) Norm(m *model.Model) int64 { return entryBytes + 4*int64(m.Hidden) }

@@ -1,35 +1,51 @@
-// Package export knows the files that compressed models are held in: what a layer costs there, to the byte.
+// Package export writes the files that compressed models ship in, and knows beforehand how large they will be, to the byte.
 //
-// Sizes add up over layers, so that a search can count them: where the format itself does not quite add up (the digits of an
-// offset, the padding of a header) the file is padded to the sum.
+// What was scored is what is written: the stored blocks are copied, never decoded and rounded again. Two things are
+// rearranged where GGUF asks for it: the rows of q and k of a Hugging Face model move, whole, to llama.cpp's order of rotary
+// pairs, and the zeros of a sparse layer of plain numbers are written out.
+//
+// A search counts bytes as a sum over layers (Fixed, Layer, Norm), so a file must have the size that the sum promises. What
+// formats do not quite add up is settled as follows. In safetensors files (safetensors, packed) the length of the header
+// depends on the digits of offsets: it is padded with spaces, which the format provides for, to a bound for each tensor. In
+// GGUF only the number of blocks matters: a network with all of its blocks has exactly the promised size. One that lost
+// whole blocks also lost their entries in the header, some 60 bytes for each tensor, and the names of blocks that moved down
+// may be shorter; nothing is padded there, so the sum is an upper bound, less than a kilobyte above for each lost block.
+// Size, which is what is recorded of a candidate, is exact always.
 package export
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/model"
 )
 
-// Target is a file format in which a compressed model can be held. Sizes are in bytes.
+// Target is a file format in which the compressed networks of one model can be held. Sizes are in bytes.
 type Target interface {
 	// Fixed is the size of the file without the weights of the blocks.
-	Fixed(m *model.Model) (int64, error)
+	Fixed() int64
 	// Layer is what a layer adds at a level. Where the format has no sparse type, a sparse layer costs as much as a dense one.
 	Layer(info compress.Info) int64
 	// Norm is what the norm of a kept sublayer adds.
-	Norm(m *model.Model) int64
+	Norm() int64
+
+	// Size is the exact size of the file of a network: the sum of the above, or less after lost blocks (see the package
+	// comment). The error says why the format cannot hold the network.
+	Size(n *model.Network) (int64, error)
+	// Write writes the file.
+	Write(w io.Writer, n *model.Network) error
 }
 
-// For finds a target by its name in the experiment file.
-func For(name string) (Target, error) {
+// For finds a target by its name in the experiment file. The error says why the format cannot hold the model.
+func For(name string, m *model.Model) (Target, error) {
 	switch name {
 	case "gguf":
-		return ggufTarget{}, nil
+		return newGGUF(m)
 	case "safetensors":
-		return safetensorsTarget{}, nil
+		return safetensorsTarget{m}, nil
 	case "packed":
-		return packedTarget{}, nil
+		return newPacked(m)
 	}
 	return nil, fmt.Errorf("unknown target %q: write gguf, safetensors or packed", name)
 }

@@ -81,8 +81,21 @@ func fromGGUF(ref string, f *gguf.File) (*Model, error) {
 	if m.Vocab == 0 {
 		m.Vocab = m.Embedding.Rows
 	}
+	if err := m.validate(); err != nil {
+		return nil, err
+	}
+	names := func(yield func(string) bool) {
+		for i := range f.Tensors {
+			if !yield(f.Tensors[i].Name) {
+				return
+			}
+		}
+	}
+	if err := load.finish(names, func(string) bool { return false }); err != nil {
+		return nil, err
+	}
 	m.Hash, m.Bytes = hex.EncodeToString(load.hash.Sum(nil)), load.bytes
-	return m, m.validate()
+	return m, nil
 }
 
 // ggufConfig reads the llama.* keys and refuses what the forward pass would get wrong.
@@ -135,14 +148,14 @@ func ggufConfig(f *gguf.File) (Config, error) {
 	if scaling, ok := f.String("llama.rope.scaling.type"); ok && scaling != "none" {
 		return Config{}, fmt.Errorf("rope scaling %q is not supported: finch runs models without rope scaling", scaling)
 	}
+	if scale, ok := f.Float("llama.rope.scale_linear"); ok && scale != 1 {
+		return Config{}, fmt.Errorf("llama.rope.scale_linear is %v: finch runs models without rope scaling", scale)
+	}
 	if _, ok := f.Tensor("rope_freqs.weight"); ok {
 		return Config{}, fmt.Errorf("rope frequency factors (rope_freqs.weight) are not supported: finch runs models without rope scaling")
 	}
 	if dim, ok := f.Uint("llama.rope.dimension_count"); ok && int(dim) != c.HeadDim {
 		return Config{}, fmt.Errorf("llama.rope.dimension_count is %d, the head dimension %d: partial rotary embedding is not supported", dim, c.HeadDim)
-	}
-	if _, ok := f.Tensor("blk.0.attn_q.bias"); ok {
-		return Config{}, fmt.Errorf("attention biases are not supported: the Llama family has none")
 	}
 	_, untied := f.Tensor("output.weight")
 	c.TiedHead = !untied

@@ -72,6 +72,7 @@ func TestGGUFMetadata(t *testing.T) {
 		{"rope scaling", map[string]gguf.Value{"llama.rope.scaling.type": gguf.ValueOf("yarn")}, `rope scaling "yarn"`},
 		{"partial rope", map[string]gguf.Value{"llama.rope.dimension_count": gguf.ValueOf(uint32(32))}, "partial rotary"},
 		{"more blocks", map[string]gguf.Value{"llama.block_count": gguf.ValueOf(uint32(99))}, "attn_norm.weight is missing"},
+		{"fewer blocks", map[string]gguf.Value{"llama.block_count": gguf.ValueOf(uint32(11))}, "blk.11.attn_norm.weight has no place"},
 		{"fewer heads", map[string]gguf.Value{"llama.attention.head_count": gguf.ValueOf(uint32(2))}, "the configuration says"},
 		{"no heads", map[string]gguf.Value{"llama.attention.head_count": gguf.ValueOf(uint32(0))}, "attention heads is 0"},
 		{"unknown tokenizer", map[string]gguf.Value{"tokenizer.ggml.model": gguf.ValueOf("rwkv")}, "rwkv"},

@@ -223,6 +223,23 @@ func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder
 	if load.err != nil {
 		return nil, load.err
 	}
+	if err := m.validate(); err != nil {
+		return nil, err
+	}
+	names := func(yield func(string) bool) {
+		for _, t := range weights.Tensors {
+			if !yield(t.Name) {
+				return
+			}
+		}
+	}
+	// Old files repeat the rotary frequencies, and a tied head.
+	redundant := func(name string) bool {
+		return strings.HasSuffix(name, ".rotary_emb.inv_freq") || c.TiedHead && name == "lm_head.weight"
+	}
+	if err := load.finish(names, redundant); err != nil {
+		return nil, err
+	}
 	m.Hash, m.Bytes = hex.EncodeToString(load.hash.Sum(nil)), load.bytes
-	return m, m.validate()
+	return m, nil
 }

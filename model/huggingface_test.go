@@ -62,6 +62,7 @@ func TestConfigurationsThatWouldRunWrongAreRefused(t *testing.T) {
 		{"negative blocks", map[string]any{"num_hidden_layers": -1}, "blocks is -1"},
 		{"more blocks", map[string]any{"num_hidden_layers": 3}, "model.layers.2.input_layernorm.weight is missing"},
 		{"absurd blocks", map[string]any{"num_hidden_layers": 1 << 40}, "blocks is"},
+		{"fewer blocks", map[string]any{"num_hidden_layers": 1}, "model.layers.1.input_layernorm.weight has no place"},
 		{"many blocks", map[string]any{"num_hidden_layers": 100_000}, "more than any model has"},
 		{"wrong hidden size", map[string]any{"hidden_size": 32}, "elements"},
 		{"wrong vocabulary", map[string]any{"vocab_size": 97}, "token_embd.weight is [96, 64]"},

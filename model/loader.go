@@ -13,11 +13,12 @@ type loader struct {
 	find  func(name string) (*kernels.Matrix, error)
 	hash  hash.Hash // over names and contents, in order of loading
 	bytes int64
+	used  map[string]bool // names of the tensors that were loaded
 	err   error
 }
 
-// maxBlocks bounds what a damaged number of blocks can make finch look for.
-const maxBlocks = 1 << 16
+// maxBlocks bounds the blocks that a configuration can ask for; models have a hundred.
+const maxBlocks = 1 << 14
 
 // blocks is the number of blocks to load: none after an error, and none for a count that validate refuses.
 func (l *loader) blocks(n int) int {
@@ -25,6 +26,17 @@ func (l *loader) blocks(n int) int {
 		return 0
 	}
 	return n
+}
+
+// finish refuses a tensor of the source that was not loaded: a model that is run without a part of it runs wrong.
+// redundant tells the tensors that change nothing.
+func (l *loader) finish(names func(yield func(string) bool), redundant func(name string) bool) error {
+	for name := range names {
+		if !l.used[name] && !redundant(name) {
+			return fmt.Errorf("%s: tensor %s has no place in the Llama family as finch runs it: biases, rope factors and more blocks than the configuration says are not supported", l.ref, name)
+		}
+	}
+	return nil
 }
 
 // matrix loads one matrix in its stored representation.
@@ -37,6 +49,10 @@ func (l *loader) matrix(name string) *kernels.Matrix {
 		l.err = fmt.Errorf("%s: %w", l.ref, err)
 		return &kernels.Matrix{}
 	}
+	if l.used == nil {
+		l.used = map[string]bool{}
+	}
+	l.used[name] = true
 	l.hash.Write([]byte(name))
 	l.hash.Write(m.Data)
 	l.hash.Write(m.Mask)
@@ -48,6 +64,10 @@ func (l *loader) matrix(name string) *kernels.Matrix {
 func (l *loader) vector(name string, n int) []float32 {
 	m := l.matrix(name)
 	if l.err != nil {
+		return nil
+	}
+	if m.Mask != nil {
+		l.err = fmt.Errorf("%s: tensor %s is sparse: a norm is not", l.ref, name)
 		return nil
 	}
 	if m.Rows*m.Cols != n {

@@ -75,15 +75,16 @@ func (c *Config) Shape(k Kind) (rows, cols int) {
 	}
 }
 
-// Block is one transformer block: an attention and an MLP sublayer, each of which may be dropped.
+// Block is one transformer block: an attention and an MLP sublayer, each of which may be dropped; nothing then reads its
+// norm and layers.
 type Block struct {
 	AttnNorm, MLPNorm []float32 // [hidden]
 	Layers            [NumKinds]*kernels.Matrix
 	DropAttn, DropMLP bool
 }
 
-// drops says whether the block does without the sublayer that a layer of this kind belongs to.
-func (b *Block) drops(k Kind) bool {
+// Drops says whether the block does without the sublayer that a layer of this kind belongs to.
+func (b *Block) Drops(k Kind) bool {
 	if k.IsAttention() {
 		return b.DropAttn
 	}
@@ -159,11 +160,14 @@ func (m *Model) validate() error {
 		return fmt.Errorf("%s: head dimension %d is odd: rotary embedding needs pairs", m.Ref, c.HeadDim)
 	case !(c.RopeTheta > 0) || !(c.NormEps > 0):
 		return fmt.Errorf("%s: rope theta %v and norm epsilon %v must be positive", m.Ref, c.RopeTheta, c.NormEps)
+	case c.Blocks > maxBlocks:
+		return fmt.Errorf("%s: %d blocks are more than any model has: finch reads up to %d", m.Ref, c.Blocks, maxBlocks)
 	}
 	for b := range m.Network.Blocks {
+		block := &m.Network.Blocks[b]
 		for k := range NumKinds {
 			rows, cols := c.Shape(k)
-			if l := m.Network.Blocks[b].Layers[k]; l.Rows != rows || l.Cols != cols {
+			if l := block.Layers[k]; !block.Drops(k) && (l.Rows != rows || l.Cols != cols) {
 				return fmt.Errorf("%s: tensor %s.weight is [%d, %d], the configuration says [%d, %d]", m.Ref, LayerName(b, k), l.Rows, l.Cols, rows, cols)
 			}
 		}

@@ -13,8 +13,8 @@ import (
 // Builtin is the reference of the model that finch ships.
 const Builtin = "builtin:finchling"
 
-// Open loads the model that ref names: a .gguf file, a file that finch packed, a Hugging Face folder, or builtin:finchling. Files are mapped, not
-// read; they must not change while the model is open.
+// Open loads the model that ref names: a .gguf file, a file that finch packed, a Hugging Face folder, or builtin:finchling.
+// Files are mapped, not read; they must not change while the model is open.
 func Open(ref string) (*Model, error) {
 	switch {
 	case ref == Builtin:

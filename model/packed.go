@@ -121,7 +121,10 @@ func fromPacked(ref string, f *safetensors.File) (*Model, error) {
 	if !c.TiedHead {
 		m.Head = load.matrix("output")
 	}
-	for b := range load.blocks(c.Blocks) {
+	var none kernels.Matrix // in place of what is dropped
+	blocks := load.blocks(c.Blocks)
+	m.Network.Blocks = make([]Block, 0, blocks)
+	for b := range blocks {
 		attnNorm, mlpNorm := fmt.Sprintf("blk.%d.attn_norm", b), fmt.Sprintf("blk.%d.ffn_norm", b)
 		block := Block{DropAttn: !p.has(attnNorm), DropMLP: !p.has(mlpNorm)}
 		if !block.DropAttn {
@@ -131,8 +134,8 @@ func fromPacked(ref string, f *safetensors.File) (*Model, error) {
 			block.MLPNorm = load.vector(mlpNorm, c.Hidden)
 		}
 		for k := range NumKinds {
-			block.Layers[k] = &kernels.Matrix{}
-			if !block.drops(k) {
+			block.Layers[k] = &none
+			if !block.Drops(k) {
 				block.Layers[k] = load.matrix(LayerName(b, k))
 			}
 		}
@@ -224,8 +227,8 @@ func (p *packed) matrix(name string, cols int) (*kernels.Matrix, error) {
 			w.Mask = mask.Data
 			row, stored = (cols+7)/8, mask.Data
 		}
-		if row < 1 || !sparse && cols%format.BlockWeights() != 0 {
-			return nil, fmt.Errorf("rows of %d weights are not whole blocks of %s", cols, format)
+		if row < 1 || len(stored)%row != 0 || !sparse && cols%format.BlockWeights() != 0 {
+			return nil, fmt.Errorf("%d bytes are not whole rows of %d weights in %s", len(stored), cols, format)
 		}
 		w.Rows = len(stored) / row
 		specs := PackedTensors(name, w)

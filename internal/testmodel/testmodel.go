@@ -53,6 +53,15 @@ func ones(n int) []float32 {
 	return v
 }
 
+// row is a vector as a matrix of f32.
+func row(v []float32) *kernels.Matrix {
+	data := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
+	}
+	return &kernels.Matrix{Format: kernels.F32, Rows: 1, Cols: len(v), Data: data}
+}
+
 func matrix(rng *rand.Rand, rows, cols int, scale float64) *kernels.Matrix {
 	data := make([]byte, 0, rows*cols*4)
 	for range rows * cols {

@@ -1,0 +1,126 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/search"
+	"github.com/finch-llm/finch/store"
+)
+
+// Winner is the network that a run chose.
+type Winner struct {
+	Model   *model.Model
+	Network *model.Network
+	Result  store.Result // as the run recorded it
+}
+
+// Winner restores the network that a run chose from what was recorded of it. Levels that the level database lacks are
+// built; a model or a level that is not the one that was scored is an error.
+func (s *Session) Winner(ctx context.Context, r *store.Run) (*Winner, error) {
+	result, err := s.DB.Result(ctx, r.ID, store.Winner)
+	if err != nil {
+		return nil, err
+	}
+	config, err := configs.Restore(r.Experiment, []uint64{uint64(r.Seed)}, []byte(r.Config))
+	if err != nil {
+		return nil, fmt.Errorf("run %d: %w", r.ID, err)
+	}
+	m, err := s.model(r.Model)
+	if err != nil {
+		return nil, fmt.Errorf("the model of run %d: %w", r.ID, err)
+	}
+	if m.Hash != r.ModelHash {
+		return nil, fmt.Errorf("%s has changed since run %d was begun (SHA-256 %.12s, now %.12s): bring the old one back", r.Model, r.ID, r.ModelHash, m.Hash)
+	}
+	t := &Task{Config: config, Model: m}
+	if err := t.layOut(); err != nil {
+		return nil, fmt.Errorf("run %d: %w", r.ID, err)
+	}
+	sites, levels, err := s.chosen(ctx, r.ID, result.Genome)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.assemble(ctx, t, sites, levels)
+	if err != nil {
+		return nil, fmt.Errorf("the winner of run %d: %w", r.ID, err)
+	}
+	return &Winner{m, n, result}, nil
+}
+
+// chosen gives the sites of a run and the level that a genome has at each.
+func (s *Session) chosen(ctx context.Context, run int64, genome string) ([]store.Site, []store.Level, error) {
+	sites, all, err := s.DB.Space(ctx, run)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := search.ParseGenome(genome)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the winner of run %d: %w", run, err)
+	}
+	if len(g) != len(sites) {
+		return nil, nil, fmt.Errorf("the winner of run %d has %d levels for %d sites: finch check says what is wrong with the database", run, len(g), len(sites))
+	}
+	levels := make([]store.Level, len(sites))
+	for i := range sites {
+		at := slices.IndexFunc(all, func(l store.Level) bool { return l.Site == i && l.Index == int(g[i]) })
+		if at < 0 {
+			return nil, nil, fmt.Errorf("the winner of run %d has level %d at %s, which was not recorded: finch check says what is wrong with the database", run, g[i], sites[i].Name)
+		}
+		levels[i] = all[at]
+	}
+	return sites, levels, nil
+}
+
+// assemble makes the network that has these levels at these sites.
+func (s *Session) assemble(ctx context.Context, t *Task, sites []store.Site, levels []store.Level) (*model.Network, error) {
+	n := t.Model.Network.Clone()
+	for i, site := range sites {
+		if site.Block < 0 || site.Block >= len(n.Blocks) {
+			return nil, fmt.Errorf("%s is in block %d of %d: finch check says what is wrong with the database", site.Name, site.Block, len(n.Blocks))
+		}
+		if levels[i].Name == "drop" {
+			b := &n.Blocks[site.Block]
+			b.DropAttn = b.DropAttn || site.Kind != "mlp"
+			b.DropMLP = b.DropMLP || site.Kind != "attn"
+		}
+	}
+	type use struct {
+		layer *layer
+		level *store.Level
+	}
+	var jobs []compress.Job
+	var uses []use
+	for i, site := range sites {
+		at := slices.IndexFunc(t.layers, func(l layer) bool { return l.source.Name == site.Name })
+		if at < 0 || n.Blocks[site.Block].Drops(t.layers[at].kind) {
+			continue // a gate, or nothing that is left
+		}
+		l := &t.layers[at]
+		c := slices.IndexFunc(l.choices, func(c levelChoice) bool { return c.name == levels[i].Name })
+		if c < 0 {
+			return nil, fmt.Errorf("%s has level %s, which is none of its levels: another version of finch made the run", site.Name, levels[i].Name)
+		}
+		jobs = append(jobs, compress.Job{Layer: l.source, Level: l.choices[c].level})
+		uses = append(uses, use{l, &levels[i]})
+	}
+	if err := s.build(ctx, jobs); err != nil {
+		return nil, err
+	}
+	for i, u := range uses {
+		w, info, err := s.levels.Load(jobs[i].Layer.Key(jobs[i].Level))
+		if err != nil {
+			return nil, err
+		}
+		if was := u.level; info.Bytes != was.Bytes || info.NonZeros != was.Nonzeros || info.RelativeError != was.RelativeError {
+			return nil, fmt.Errorf("%s at %s has %d bytes and a relative error of %g, the run scored one with %d and %g: another version of finch compressed it",
+				info.Layer, was.Name, info.Bytes, info.RelativeError, was.Bytes, was.RelativeError)
+		}
+		n.Blocks[u.layer.block].Layers[u.layer.kind] = w
+	}
+	return n, nil
+}

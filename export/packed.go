@@ -1,0 +1,90 @@
+package export
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/model/gguf"
+	"github.com/finch-llm/finch/model/safetensors"
+)
+
+// packedTarget is finch's own file: a safetensors container of the stored bytes of every level, the mask of a sparse layer
+// beside its values, and the model's metadata and tokenizer as one more tensor, in GGUF's encoding (see model.PackedTensors).
+type packedTarget struct {
+	m        *model.Model
+	metadata []byte
+	start    int64 // size of the file without any tensor
+}
+
+func newPacked(m *model.Model) (*packedTarget, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return nil, err
+	}
+	var encoded bytes.Buffer
+	if err := gguf.Write(&encoded, gguf.Header{Meta: meta}, nil); err != nil {
+		return nil, err
+	}
+	start, err := safetensors.Size(safetensors.Header{Metadata: m.PackedMetadata()})
+	if err != nil {
+		return nil, err
+	}
+	return &packedTarget{m, encoded.Bytes(), start}, nil
+}
+
+func (t *packedTarget) Fixed() int64 {
+	tensors, data := int64(3), int64(len(t.metadata))+t.m.Embedding.Bytes()+4*int64(t.m.Hidden)
+	if !t.m.TiedHead {
+		tensors++
+		data += t.m.Head.Bytes()
+	}
+	return t.start + tensors*entryBytes + data
+}
+
+func (t *packedTarget) Layer(info compress.Info) int64 {
+	size := info.Bytes + entryBytes
+	if info.Sparse {
+		size += entryBytes
+	}
+	return size
+}
+
+func (t *packedTarget) Norm() int64 { return entryBytes + 4*int64(t.m.Hidden) }
+
+func (t *packedTarget) Size(n *model.Network) (int64, error) {
+	h, _ := t.layOut(n)
+	return safetensors.Size(h)
+}
+
+func (t *packedTarget) Write(w io.Writer, n *model.Network) error {
+	h, parts := t.layOut(n)
+	err := safetensors.Write(w, h, func(i int, w io.Writer) error {
+		_, err := w.Write(parts[i])
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("packed file: %w", err)
+	}
+	return nil
+}
+
+// layOut describes the file of a network, and gives the bytes of each of its tensors.
+func (t *packedTarget) layOut(n *model.Network) (h safetensors.Header, parts [][]byte) {
+	h = safetensors.Header{
+		Metadata: t.m.PackedMetadata(),
+		Tensors:  []safetensors.TensorSpec{{Name: model.PackedDescription, DType: safetensors.U8, Shape: []int{len(t.metadata)}}},
+	}
+	parts = [][]byte{t.metadata}
+	for _, e := range tensors(t.m, n) {
+		h.Tensors = append(h.Tensors, model.PackedTensors(e.name(), e.w)...)
+		parts = append(parts, e.w.Data)
+		if e.w.Mask != nil {
+			parts = append(parts, e.w.Mask)
+		}
+	}
+	h.MinBytes = t.start - 8 + int64(len(h.Tensors))*entryBytes
+	return h, parts
+}
