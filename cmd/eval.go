@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -90,8 +91,10 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 		}
 		defer options.Teacher.Close()
 	}
-	if context > m.Context {
-		return nil, usagef("--context %d: the model's context is %d", context, m.Context)
+	for _, of := range []*model.Model{m, options.Teacher} {
+		if of != nil && context > of.Context {
+			return nil, usagef("--context %d: the context of %s is %d: write that or less", context, of.Ref, of.Context)
+		}
 	}
 	text, err := experiment.ReadText(data)
 	if err != nil {
@@ -101,7 +104,11 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 	if !add {
 		bos = -1
 	}
-	corpus, err := evaluator.NewChunks(m.Tokenizer.Encode(text), context, chunks, bos)
+	ids := m.Tokenizer.Encode(text)
+	if t := options.Teacher; t != nil && !slices.Equal(ids, t.Tokenizer.Encode(text)) {
+		return nil, fmt.Errorf("%s and %s cut the text into different tokens: they cannot be compared", m.Ref, t.Ref)
+	}
+	corpus, err := evaluator.NewChunks(ids, context, chunks, bos)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", data, err)
 	}

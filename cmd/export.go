@@ -15,10 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/experiment"
 	"github.com/finch-llm/finch/export"
 	"github.com/finch-llm/finch/internal/atomicfile"
-	"github.com/finch-llm/finch/internal/filelock"
 	"github.com/finch-llm/finch/store"
 )
 
@@ -31,11 +31,11 @@ func newExport() *cobra.Command {
 experiment. A gguf is loaded by llama.cpp and what is built on it; a packed file, finch's own, holds what a gguf cannot,
 sparse layers and dropped sublayers, and is measured with finch eval. The model that the run searched over must still be
 where it was; levels that are missing from the level database are built again.`,
-		Example: `  finch export bits-3.5 --format gguf -o bits-3.5.gguf
-  finch export 4 --format packed -o joint.packed && finch eval joint.packed --base builtin:finchling`,
+		Example: `  finch export bits-3.5 -o bits-3.5.gguf
+  finch export 4 -o joint.packed && finch eval joint.packed --base builtin:finchling`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if format != "gguf" && format != "packed" {
+			if format != "" && format != configs.GGUF && format != configs.Packed {
 				return usagef("--format %q: write gguf or packed", format)
 			}
 			if output == "" {
@@ -44,7 +44,7 @@ where it was; levels that are missing from the level database are built again.`,
 			return exportRun(c, args[0], format, output)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "gguf", "gguf or packed")
+	c.Flags().StringVar(&format, "format", "", "gguf or packed (default: the run's target)")
 	c.Flags().StringVarP(&output, "output", "o", "", "the file to write")
 	return c
 }
@@ -72,12 +72,23 @@ func exportRun(c *cobra.Command, name, format, output string) error {
 	if err != nil {
 		return err
 	}
-	winner, err := session.Winner(ctx, &run)
-	if err != nil {
-		return err
+	if format == "" {
+		format = run.Target
+	}
+	if format == configs.Safetensors {
+		return usagef("run %d counted a safetensors file, which finch does not write: add --format packed or --format gguf", run.ID)
 	}
 	if sameFile(output, run.Model) || sameFile(filepath.Dir(output), run.Model) {
 		return usagef("--output %s is the model that the run searched over, or in its folder: choose another path", output)
+	}
+	for _, own := range []string{path, path + "-wal", path + "-shm", path + ".lock"} {
+		if sameFile(output, own) {
+			return usagef("--output %s is the database, or belongs to it: choose another path", output)
+		}
+	}
+	winner, err := session.Winner(ctx, &run)
+	if err != nil {
+		return err
 	}
 	artifact, err := writeWinner(ctx, winner, &run, format, output)
 	if err != nil {
@@ -146,19 +157,6 @@ func (s *stoppable) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// lockDatabase makes this process the one that writes to a database.
-func lockDatabase(path string) (*filelock.Lock, error) {
-	lock, err := filelock.Acquire(path + ".lock")
-	var held *filelock.HeldError
-	switch {
-	case errors.As(err, &held):
-		return nil, fmt.Errorf("another finch is running on %s: %w: wait for it, or use another --db", path, err)
-	case err != nil:
-		return nil, fmt.Errorf("%w: choose a --db in a folder that can be written to", err)
-	}
-	return lock, nil
-}
-
 // findRun finds a run by the name of its experiment, if that has one run only, or by its id.
 func findRun(ctx context.Context, db *store.DB, name string) (store.Run, error) {
 	runs, err := db.Runs(ctx)
@@ -180,7 +178,11 @@ func findRun(ctx context.Context, db *store.DB, name string) (store.Run, error) 
 		return found[0], nil
 	}
 	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
-		return db.Run(ctx, id)
+		run, err := db.Run(ctx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return run, usageError{err}
+		}
+		return run, err
 	}
 	return store.Run{}, usagef("no run is of an experiment named %q: finch status lists them", name)
 }

@@ -3,6 +3,7 @@ package cmd
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -70,7 +71,7 @@ type tensorInfo struct {
 // inspect reads no weights. A GGUF file of any architecture can be inspected, other models if finch runs them.
 func inspect(ref string) (*inspection, error) {
 	r := &inspection{Model: ref}
-	if info, err := os.Stat(ref); err == nil && !info.IsDir() {
+	if isGGUF(ref) {
 		f, err := gguf.Open(ref)
 		if err != nil {
 			return nil, err
@@ -87,6 +88,18 @@ func inspect(ref string) (*inspection, error) {
 	}
 	r.total()
 	return r, nil
+}
+
+// isGGUF says whether ref is a file that begins as GGUF does.
+func isGGUF(ref string) bool {
+	f, err := os.Open(ref)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var magic [4]byte
+	_, err = io.ReadFull(f, magic[:])
+	return err == nil && string(magic[:]) == "GGUF"
 }
 
 func (r *inspection) gguf(f *gguf.File) {
@@ -119,14 +132,31 @@ func (r *inspection) model(m *model.Model) {
 	add("norm epsilon", m.NormEps)
 	add("tied head", m.TiedHead)
 	matrix := func(name string, w *kernels.Matrix) {
-		r.Tensors = append(r.Tensors, tensorInfo{name + ".weight", w.Format.String(), []int{w.Rows, w.Cols}, w.Bytes()})
+		format := w.Format.String()
+		if w.Mask != nil {
+			format = "sparse " + format
+		}
+		r.Tensors = append(r.Tensors, tensorInfo{name + ".weight", format, []int{w.Rows, w.Cols}, w.Bytes()})
 	}
 	matrix("token_embd", m.Embedding)
+	norm := func(name string) {
+		r.Tensors = append(r.Tensors, tensorInfo{name + ".weight", kernels.F32.String(), []int{m.Hidden}, 4 * int64(m.Hidden)})
+	}
 	for b := range m.Network.Blocks {
-		for k, l := range m.Network.Blocks[b].Layers {
-			matrix(model.LayerName(b, model.Kind(k)), l)
+		block := &m.Network.Blocks[b]
+		if !block.DropAttn {
+			norm(fmt.Sprintf("blk.%d.attn_norm", b))
+		}
+		if !block.DropMLP {
+			norm(fmt.Sprintf("blk.%d.ffn_norm", b))
+		}
+		for k, l := range block.Layers {
+			if !block.Drops(model.Kind(k)) {
+				matrix(model.LayerName(b, model.Kind(k)), l)
+			}
 		}
 	}
+	norm("output_norm")
 	if !m.TiedHead {
 		matrix("output", m.Head)
 	}

@@ -30,7 +30,8 @@ func newRun() *cobra.Command {
 		Long: `run executes every experiment of a file, each with each of its seeds, and prints what came out. Everything is kept in the
 database (--db) as it happens: interrupt the command and give it again, and it goes on where it was.`,
 		Example: `  finch run experiments.toml
-  finch run --only bits-3.5 --fresh`,
+  finch run --only bits-3.5 --fresh
+  finch run preset:long-bits-3.5`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			file, err := loadExperiments(args, only)
@@ -51,11 +52,7 @@ func loadExperiments(args []string, only string) (*configs.File, error) {
 	if len(args) > 0 {
 		path = args[0]
 	}
-	decoder := configs.Decoder{Level: levelTrait}
-	for _, m := range search.Methods() {
-		decoder.Methods = append(decoder.Methods, m.Name)
-	}
-	file, err := decoder.Load(path)
+	file, err := loadFile(path)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -67,6 +64,18 @@ func loadExperiments(args []string, only string) (*configs.File, error) {
 		file.Experiments = []configs.Experiment{*e}
 	}
 	return file, nil
+}
+
+// loadFile reads an experiment file, or a preset by its name.
+func loadFile(path string) (*configs.File, error) {
+	if name, ok := strings.CutPrefix(path, "preset:"); ok {
+		return configs.Preset(name)
+	}
+	decoder := configs.Decoder{Level: levelTrait}
+	for _, m := range search.Methods() {
+		decoder.Methods = append(decoder.Methods, m.Name)
+	}
+	return decoder.Load(path)
 }
 
 // levelTrait asks the compressors, which know best, whether a level exists, and the configuration what it means.
@@ -90,13 +99,9 @@ func run(c *cobra.Command, file *configs.File, fresh bool) error {
 			return err
 		}
 	}
-	lock, err := filelock.Acquire(path + ".lock")
-	var held *filelock.HeldError
-	switch {
-	case errors.As(err, &held):
-		return fmt.Errorf("another finch is running on %s: %w: wait for it, or use another --db", path, err)
-	case err != nil:
-		return fmt.Errorf("%w: choose a --db in a folder that can be written to", err)
+	lock, err := lockDatabase(path)
+	if err != nil {
+		return err
 	}
 	defer lock.Release()
 	if session.DB, err = store.Open(ctx, path, store.Options{}); err != nil {
@@ -129,7 +134,7 @@ func run(c *cobra.Command, file *configs.File, fresh bool) error {
 				}
 			}
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
 			return fmt.Errorf("%w: what was scored is in %s; %s goes on from there", errInterrupted, path, again)
 		}
 		if err != nil {
@@ -140,6 +145,19 @@ func run(c *cobra.Command, file *configs.File, fresh bool) error {
 		fmt.Fprintf(c.ErrOrStderr(), "all %d runs are done already; --fresh starts anew\n", done)
 	}
 	return printSummary(c, session.DB)
+}
+
+// lockDatabase makes this process the one that writes to a database.
+func lockDatabase(path string) (*filelock.Lock, error) {
+	lock, err := filelock.Acquire(path + ".lock")
+	var held *filelock.HeldError
+	switch {
+	case errors.As(err, &held):
+		return nil, fmt.Errorf("another finch is running on %s: %w: wait for it, or use another --db", path, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: choose a --db in a folder that can be written to", err)
+	}
+	return lock, nil
 }
 
 // job is an experiment with the seeds that are not finished.

@@ -61,6 +61,12 @@ func Build(ctx context.Context, dir string, jobs []Job, workers int, progress fu
 	return context.Cause(ctx)
 }
 
+// Built says that there is a level file for a key in the folder dir. Build will look at it more closely.
+func Built(dir string, key Key) bool {
+	_, err := os.Stat(levelPath(dir, key))
+	return err == nil
+}
+
 // byLayer groups jobs whose weights are the same, in order of first appearance.
 func byLayer(jobs []Job) [][]Job {
 	type identity struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/internal/resources"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/search"
@@ -18,7 +19,7 @@ type Plan struct {
 	Tokens      int64   `json:"tokens"`  // scored, held-out text included
 	Seconds     float64 `json:"seconds"` // at the speed of the dense model here, levels not counted
 	MemoryBytes int64   `json:"memory_bytes"`
-	DiskBytes   int64   `json:"disk_bytes"` // levels, if none were built yet, and records
+	DiskBytes   int64   `json:"disk_bytes"` // levels that are not built yet, by this plan or one before it, and records
 }
 
 // recordBytes is about what one score and its candidate take in the database, indexes included.
@@ -28,6 +29,7 @@ const recordBytes = 700
 func (s *Session) Plans(ctx context.Context, tasks []*Task) ([]Plan, error) {
 	plans := make([]Plan, len(tasks))
 	speeds := map[*model.Model]float64{}
+	planned := map[compress.Key]bool{}
 	for i, t := range tasks {
 		speed, ok := speeds[t.Model]
 		if !ok {
@@ -37,7 +39,7 @@ func (s *Session) Plans(ctx context.Context, tasks []*Task) ([]Plan, error) {
 			}
 			speeds[t.Model] = speed
 		}
-		p, err := s.plan(t, speed)
+		p, err := s.plan(t, speed, planned)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +66,7 @@ func (s *Session) speed(ctx context.Context, t *Task) (float64, error) {
 	return float64(slice.Tokens) / max(s.Clock().Sub(start).Seconds(), 1e-6), nil
 }
 
-func (s *Session) plan(t *Task, speed float64) (Plan, error) {
+func (s *Session) plan(t *Task, speed float64, planned map[compress.Key]bool) (Plan, error) {
 	problem, err := t.problem(t.estimate)
 	if err != nil {
 		return Plan{}, err
@@ -75,11 +77,9 @@ func (s *Session) plan(t *Task, speed float64) (Plan, error) {
 		return Plan{}, t.Config.Errorf("search", "%v", err)
 	}
 	seeds := int64(len(t.Config.Seeds))
-	levels := int64(0)
-	for i := range problem.sites {
-		for _, c := range problem.sites[i].choices {
-			levels += c.info.Bytes
-		}
+	levels, missing, err := t.levelBytes(s.Levels, planned)
+	if err != nil {
+		return Plan{}, err
 	}
 	held := 3 * int64(len(t.Evaluation.Tokens)) // winner, baseline, dense
 	tokens := seeds * (set.TotalTokens() + held)
@@ -88,8 +88,27 @@ func (s *Session) plan(t *Task, speed float64) (Plan, error) {
 		Experiment: t.Config.Name, Method: t.Config.Search.Method, Budget: describeBudget(&t.Config.Budget), Seeds: int(seeds),
 		Tokens: tokens, Seconds: float64(tokens) / speed,
 		MemoryBytes: t.Model.Bytes + levels + t.activationBytes(s.Workers) + t.targetBytes(),
-		DiskBytes:   levels + levels/50 + seeds*scores*recordBytes,
+		DiskBytes:   missing + missing/50 + seeds*scores*recordBytes,
 	}, nil
+}
+
+// levelBytes is the size of all levels of the task, and of those that neither a file holds nor an earlier plan makes.
+func (t *Task) levelBytes(dir string, planned map[compress.Key]bool) (all, missing int64, err error) {
+	for i := range t.layers {
+		l := &t.layers[i]
+		for _, c := range l.choices {
+			_, info, err := t.estimate(l, c)
+			if err != nil {
+				return 0, 0, err
+			}
+			all += info.Bytes
+			if key := l.source.Key(c.level); !planned[key] && !compress.Built(dir, key) {
+				missing += info.Bytes
+				planned[key] = true
+			}
+		}
+	}
+	return all, missing, nil
 }
 
 // targetBytes is what the dense model's hidden states take, kept for every token of both texts.
@@ -106,9 +125,9 @@ func (t *Task) activationBytes(workers int) int64 {
 
 // Fits refuses plans that need more memory or disk than there is.
 func (s *Session) Fits(plans []Plan) error {
-	var memory, disk int64
+	var memory, disk int64 // levels stay mapped, and the dense model's targets stay, until the last experiment has ended
 	for _, p := range plans {
-		memory = max(memory, p.MemoryBytes)
+		memory += p.MemoryBytes
 		disk += p.DiskBytes
 	}
 	if free, ok := resources.FreeDisk(s.Levels); ok && disk > free {

@@ -203,7 +203,7 @@ budget = { sparsity = 0.6 }`))
 			step := int64(3 - l)
 			zeros := (s.Weights*6+9)/10 + 128*step
 			info := p.sites[i].choices[l].info
-			if level.Name != fmt.Sprintf("sparse-0.60%+d", step) || level.Costs[0] != s.Weights-zeros || info.NonZeros != level.Costs[0] || !info.Sparse {
+			if level.Name != fmt.Sprintf("sparse-0.6%+d", step) || level.Costs[0] != s.Weights-zeros || info.NonZeros != level.Costs[0] || !info.Sparse {
 				t.Errorf("%s: level %d is %+v, want %d zeros", s.Name, l, level, zeros)
 			}
 		}

@@ -162,7 +162,7 @@ func ladder(l *configs.Ladder, weights int64) []levelChoice {
 		if zeros < 0 || float64(zeros) > configs.MaxSparsity*float64(weights) {
 			continue
 		}
-		list = append(list, levelChoice{fmt.Sprintf("sparse-%.2f%+d", l.Center, step), compress.SparseZeros(zeros, kernels.BF16)})
+		list = append(list, levelChoice{fmt.Sprintf("sparse-%v%+d", l.Center, step), compress.SparseZeros(zeros, kernels.BF16)})
 	}
 	return list
 }

@@ -165,8 +165,8 @@ def windows(parts, rng):
 
 @torch.no_grad()
 def bits_per_byte(model, held, limit=None):
-    """Per text and over all: non-overlapping windows of CONTEXT tokens, the first token of a window unscored
-    tokens are charged log2(VOCAB) bits, so that every byte is paid for."""
+    """Per text and over all, in non-overlapping windows of CONTEXT tokens. The first token of a window, which nothing
+    predicts, is charged log2(VOCAB) bits. A last window of a single token is left out."""
     bits, size, out = 0.0, 0, {}
     for name, (ids, n_bytes) in held.items():
         if limit and len(ids) > limit:
@@ -250,7 +250,7 @@ def main():
             loss_sum = 0.0
         if spent >= next_save:
             next_save = spent + 600
-            per_text, bpb = bits_per_byte(model, held, 16384)
+            _, bpb = bits_per_byte(model, held, 16384)
             curve.append(dict(minutes=round(spent / 60, 1), step=step, tokens=seen, train_nats=round(loss.item(), 4), held_out_bits_per_byte=round(bpb, 4)))
             print(json.dumps(curve[-1]), flush=True)
             save()

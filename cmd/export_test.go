@@ -1,0 +1,86 @@
+package cmd_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/finch-llm/finch/internal/filelock"
+)
+
+func TestExport(t *testing.T) {
+	dir := copyOf(t, finishedRun(t))
+	for i, name := range []string{"depth", "joint"} {
+		r := done(t, dir, "export", name, "--format", "packed", "-o", name+".packed")
+		info, err := os.Stat(filepath.Join(dir, name+".packed"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := strconv.FormatInt(info.Size(), 10)
+		recorded := done(t, dir, "query", "SELECT file_bytes FROM results WHERE role = 'winner' AND run_id = "+strconv.Itoa(i+1), "--format", "csv")
+		if want := name + ".packed: " + size + " bytes, the size that run " + strconv.Itoa(i+1) + " (" + name + ", seed 1) recorded\n"; r.stdout != want ||
+			recorded.stdout != "file_bytes\n"+size+"\n" {
+			t.Errorf("%swant %srecorded: %s", r.stdout, want, recorded.stdout)
+		}
+		artifact := done(t, dir, "query", "SELECT kind, bytes, length(sha256) FROM artifacts WHERE path LIKE '%"+name+".packed'", "--format", "csv")
+		if artifact.stdout != "kind,bytes,length(sha256)\npacked,"+size+",64\n" {
+			t.Errorf("artifact: %s", artifact.stdout)
+		}
+		if r := done(t, dir, "eval", name+".packed", "--base", "builtin:finchling", "--chunks", "1"); !strings.Contains(r.stdout, "Mean KLD") {
+			t.Errorf("eval: %s", r.stdout)
+		}
+	}
+
+	// By id, over an old file, with the levels gone.
+	if err := os.RemoveAll(filepath.Join(dir, "finch.levels")); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, "joint.packed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "again", "old")
+	done(t, dir, "export", "2", "-o", "again")
+	if after, err := os.ReadFile(filepath.Join(dir, "again")); err != nil || string(after) != string(before) {
+		t.Errorf("another export gives other bytes, %v", err)
+	}
+	if done(t, dir, "check"); fingerprint(t, dir) != finished.fingerprint {
+		t.Error("an export changes what the runs recorded")
+	}
+}
+
+func TestExportRefuses(t *testing.T) {
+	dir := copyOf(t, finishedRun(t))
+	for _, test := range []struct {
+		args  []string
+		code  int
+		words []string
+	}{
+		{[]string{"joint", "--format", "onnx", "-o", "x"}, 2, []string{`--format "onnx"`, "gguf or packed"}},
+		{[]string{"joint"}, 2, []string{"--output"}},
+		{[]string{"jiont", "-o", "x"}, 2, []string{`"jiont"`, "finch status"}},
+		{[]string{"99", "-o", "x"}, 2, []string{"99", "finch status"}},
+		{[]string{"depth", "--format", "gguf", "-o", "x"}, 1, []string{"depth as gguf", "lost one of its two sublayers", "packed"}},
+		{[]string{"depth", "--format", "packed", "-o", "no/such/folder"}, 1, []string{"no/such/folder"}},
+		{[]string{"depth", "--format", "packed", "-o", "."}, 1, []string{"not a regular file"}},
+		{[]string{"depth", "-o", "finch.db"}, 2, []string{"is the database"}},
+		{[]string{"depth", "-o", "x", "--db", "none.db"}, 1, []string{"none.db", "finch run"}},
+	} {
+		r := finch(t, dir, append([]string{"export"}, test.args...)...)
+		r.stderr = r.stderr[strings.Index(r.stderr, "finch: "):] // progress comes before
+		r.fails(t, test.code, test.words...)
+	}
+	lock, err := filelock.Acquire(filepath.Join(dir, "finch.db.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	finch(t, dir, "export", "joint", "--format", "packed", "-o", "x").fails(t, 1, "another finch is running on finch.db")
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if list := names(t, dir); strings.Contains(" "+list+" ", " x ") || strings.Contains(list, ".tmp") {
+		t.Errorf("files are left: %s", list)
+	}
+}

@@ -1,0 +1,213 @@
+package export
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/internal/testmodel"
+	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/model/gguf"
+)
+
+// drop takes blocks out of a network.
+func drop(n *model.Network, blocks ...int) {
+	for _, b := range blocks {
+		n.Blocks[b].DropAttn, n.Blocks[b].DropMLP = true, true
+	}
+}
+
+func TestGGUF(t *testing.T) {
+	for name, m := range sources(t) {
+		t.Run(name, func(t *testing.T) {
+			target, err := For("gguf", m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rng := rand.New(rand.NewPCG(1, 0))
+			for range 3 {
+				n, sum := candidate(t, rng, m, target, slices.Concat(dense, sparse)...)
+				if size, err := target.Size(n); err != nil || size != sum {
+					t.Errorf("%d bytes, promised were %d, %v", size, sum, err)
+				}
+				written := write(t, target, n)
+				sameWeights(t, m, n, written)
+				sameTokenizer(t, m, written)
+				sameConfig(t, m, written)
+				if m.RopeInterleaved {
+					sameLogits(t, m, n, written)
+				} else {
+					closeLogits(t, m, n, written)
+				}
+			}
+		})
+	}
+}
+
+// sameWeights wants every weight in the file to be stored as in the network, q and k in llama.cpp's order of rotary pairs.
+func sameWeights(t *testing.T, m *model.Model, n *model.Network, written *model.Model) {
+	t.Helper()
+	for b, next := 0, 0; b < len(n.Blocks); b++ {
+		if n.Blocks[b].DropAttn {
+			continue
+		}
+		for k, was := range n.Blocks[b].Layers {
+			is := written.Network.Blocks[next].Layers[k]
+			if is.Format != was.Format || is.Rows != was.Rows || is.Cols != was.Cols {
+				t.Fatalf("block %d, %s: stored as %s", b, model.Kind(k), is.Format)
+			}
+			got, want := make([]float32, is.Cols), make([]float32, is.Cols)
+			for r := range is.Rows {
+				from := r
+				if (model.Kind(k) == model.AttnQ || model.Kind(k) == model.AttnK) && !m.RopeInterleaved {
+					// llama.cpp's conversion: [heads, 2, headDim/2] becomes [heads, headDim/2, 2].
+					half := m.HeadDim / 2
+					head, pair, side := r/m.HeadDim, r%m.HeadDim/2, r%2
+					from = (head*2+side)*half + pair
+				}
+				kernels.Unpack(got, is, r)
+				kernels.Unpack(want, was, from)
+				if !slices.Equal(got, want) {
+					t.Fatalf("block %d, %s: row %d is not row %d of before", b, model.Kind(k), r, from)
+				}
+			}
+		}
+		next++
+	}
+}
+
+// closeLogits allows for the other order in which q·k is summed when the rotary pairs are arranged otherwise.
+func closeLogits(t *testing.T, m *model.Model, n *model.Network, written *model.Model) {
+	t.Helper()
+	for _, p := range kernels.Paths() {
+		want, got := logits(t, m, n, p), logits(t, written, &written.Network, p)
+		worst, largest := 0.0, 0.0
+		for i := range want {
+			worst = max(worst, math.Abs(float64(want[i])-float64(got[i])))
+			largest = max(largest, math.Abs(float64(want[i])))
+		}
+		limit := 1e-5
+		if p.Name() == "avx512bf16" {
+			limit = 0.03
+		}
+		if !(worst <= limit*largest) {
+			t.Errorf("%s: logits differ by %g of %g", p.Name(), worst, largest)
+		}
+	}
+}
+
+// TestGGUFLosesBlocks drops whole blocks: the others move down, and the sum that a search counts is an upper bound.
+func TestGGUFLosesBlocks(t *testing.T) {
+	for name, m := range sources(t) {
+		target, err := For("gguf", m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(2, 0))
+		for _, lost := range [][]int{{0}, {m.Blocks - 1}, {0, 1}, {1, 2, 4}} {
+			if lost[len(lost)-1] >= m.Blocks || len(lost) == m.Blocks {
+				continue
+			}
+			t.Run(fmt.Sprint(name, lost), func(t *testing.T) {
+				n, sum := candidate(t, rng, m, target, dense...)
+				drop(n, lost...)
+				for _, b := range lost {
+					sum -= 2 * target.Norm()
+					for _, w := range n.Blocks[b].Layers {
+						sum -= target.Layer(compress.Info{Format: w.Format, Rows: w.Rows, Cols: w.Cols})
+					}
+				}
+				size, err := target.Size(n)
+				if err != nil || size > sum || size < sum-int64(1024*len(lost)) {
+					t.Errorf("%d bytes, at most %d were promised, %v", size, sum, err)
+				}
+				written := write(t, target, n)
+				if written.Blocks != m.Blocks-len(lost) {
+					t.Errorf("%d blocks", written.Blocks)
+				}
+				sameWeights(t, m, n, written)
+				if m.RopeInterleaved {
+					sameLogits(t, m, n, written)
+				} else {
+					closeLogits(t, m, n, written)
+				}
+			})
+		}
+	}
+}
+
+func TestGGUFMetadata(t *testing.T) {
+	m := open(t, testmodel.GGUF(t, testmodel.Llama(4, 3, 64, 96, testmodel.Vocab),
+		gguf.KV{Key: "general.alignment", Value: gguf.ValueOf(uint32(64))}, gguf.KV{Key: "general.author", Value: gguf.ValueOf("Gould")}))
+	target, err := For("gguf", m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(3, 0))
+	for level, number := range map[string]uint64{"q4_0": 2, "q8_0": 7, "iq4_nl": 25, "bf16": 32, "f16": 1, "f32": 0, "sparse-0.60": 32} {
+		n, _ := candidate(t, rng, m, target, level)
+		n.Blocks[1].Layers[model.FFNUp] = m.Network.Blocks[1].Layers[model.FFNUp] // f32: not what most are
+		drop(n, 2)
+		var file bytes.Buffer
+		if err := target.Write(&file, n); err != nil {
+			t.Fatal(err)
+		}
+		f, err := gguf.Parse(file.Bytes(), level)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, want := range map[string]uint64{"general.file_type": number, "general.quantization_version": 2, "llama.block_count": 2, "general.alignment": 64} {
+			if got, ok := f.Uint(key); !ok || got != want {
+				t.Errorf("%s: %s is %d, want %d", level, key, got, want)
+			}
+		}
+		source, err := m.Metadata()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, kv := range source {
+			if kv.Key != f.Meta[i].Key {
+				t.Fatalf("%s: key %d is %s, was %s", level, i, f.Meta[i].Key, kv.Key)
+			}
+			if !slices.Contains([]string{"general.file_type", "llama.block_count"}, kv.Key) && !kv.Value.Equal(f.Meta[i].Value) {
+				t.Errorf("%s: %s is %s, was %s", level, kv.Key, f.Meta[i].Value, kv.Value)
+			}
+		}
+		if f.Alignment != 64 || len(f.Meta) != len(source) {
+			t.Errorf("%s: alignment %d, %d keys, were %d", level, f.Alignment, len(f.Meta), len(source))
+		}
+	}
+}
+
+func TestGGUFRefuses(t *testing.T) {
+	m := open(t, testmodel.Folder(t, testmodel.Llama(1, 2, 64, 96, testmodel.Vocab)))
+	target, err := For("gguf", m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, says string
+		change     func(*model.Network)
+	}{
+		{"attention", "block 1 has lost one", func(n *model.Network) { n.Blocks[1].DropAttn = true }},
+		{"mlp", "block 0 has lost one", func(n *model.Network) { n.Blocks[0].DropMLP = true }},
+		{"everything", "every block", func(n *model.Network) { drop(n, 0, 1) }},
+		{"sparse blocks", "blk.1.attn_v is sparse with q4_0 values", func(n *model.Network) {
+			s, _ := candidate(t, rand.New(rand.NewPCG(1, 0)), m, target, "sparse-0.50+q4_0")
+			n.Blocks[1].Layers[model.AttnV] = s.Blocks[1].Layers[model.AttnV]
+		}},
+	} {
+		n := m.Network.Clone()
+		test.change(n)
+		_, err := target.Size(n)
+		if again := target.Write(&bytes.Buffer{}, n); err == nil || again == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
