@@ -111,6 +111,7 @@ func fromPacked(ref string, f *safetensors.File) (*Model, error) {
 		}
 		return w, nil
 	}}
+	load.hash.Write([]byte(f.Metadata["rope"])) // decides what the weights compute, and stands nowhere else
 	for _, kv := range meta.Meta {
 		load.hash.Write([]byte(kv.Key))
 		load.hash.Write(kv.Value.Encoded())
