@@ -11,6 +11,7 @@ import (
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
+	"github.com/finch-llm/finch/internal/atomicfile"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/search"
@@ -48,6 +49,9 @@ func (s *Session) build(ctx context.Context, jobs []compress.Job) error {
 			return err
 		}
 		s.levels = db
+		if err := atomicfile.Clean(s.Levels); err != nil { // whoever holds the database is alone in its folder
+			return err
+		}
 	}
 	return compress.Build(ctx, s.Levels, jobs, s.Workers, func(done, total int, _ int64) { s.Progress.Levels(done, total) })
 }

@@ -21,6 +21,25 @@ func Write(path string, write func(io.Writer) error) error {
 	return replace(disk{}, path, write)
 }
 
+// tempName is the name of a file that is being written, less its number.
+const tempName = ".finch-%s.tmp"
+
+// Clean removes the temporary files that killed processes left in a folder. No other process may be writing there.
+func Clean(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("look for what interrupted writes left: %w", err)
+	}
+	for _, e := range entries {
+		if match, _ := filepath.Match(fmt.Sprintf(tempName, "*"), e.Name()); match {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("remove what an interrupted write left: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
 // file is what replace needs of a file that it writes.
 type file interface {
 	io.WriteCloser
@@ -54,7 +73,7 @@ func replace(sys system, path string, write func(io.Writer) error) (err error) {
 	}
 
 	dir := filepath.Dir(path)
-	temp := filepath.Join(dir, fmt.Sprintf(".finch-%016x.tmp", rand.Uint64()))
+	temp := filepath.Join(dir, fmt.Sprintf(tempName, fmt.Sprintf("%016x", rand.Uint64())))
 	f, err := sys.create(temp)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)

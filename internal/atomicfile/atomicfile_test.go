@@ -234,3 +234,19 @@ func ExampleWrite() {
 	// blk.0.attn_q=q4_k
 	// <nil>
 }
+
+func TestClean(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{".finch-0123456789abcdef.tmp", "kept", ".finch-kept"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Clean(dir); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("%v, %v: want two files that are kept", entries, err)
+	}
+}
