@@ -36,7 +36,7 @@ func newInspect() *cobra.Command {
 			return r.print(c, tensors)
 		},
 	}
-	c.Flags().BoolVar(&tensors, "tensors", false, "list every tensor")
+	c.Flags().BoolVar(&tensors, "tensors", false, "list every tensor of a GGUF file, every weight matrix of another model")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
@@ -139,24 +139,14 @@ func (r *inspection) model(m *model.Model) {
 		r.Tensors = append(r.Tensors, tensorInfo{name + ".weight", format, []int{w.Rows, w.Cols}, w.Bytes()})
 	}
 	matrix("token_embd", m.Embedding)
-	norm := func(name string) {
-		r.Tensors = append(r.Tensors, tensorInfo{name + ".weight", kernels.F32.String(), []int{m.Hidden}, 4 * int64(m.Hidden)})
-	}
 	for b := range m.Network.Blocks {
 		block := &m.Network.Blocks[b]
-		if !block.DropAttn {
-			norm(fmt.Sprintf("blk.%d.attn_norm", b))
-		}
-		if !block.DropMLP {
-			norm(fmt.Sprintf("blk.%d.ffn_norm", b))
-		}
 		for k, l := range block.Layers {
 			if !block.Drops(model.Kind(k)) {
 				matrix(model.LayerName(b, model.Kind(k)), l)
 			}
 		}
 	}
-	norm("output_norm")
 	if !m.TiedHead {
 		matrix("output", m.Head)
 	}
