@@ -74,30 +74,46 @@ func (db *DB) checkSchema(ctx context.Context, tx *sql.Tx) (version int, err err
 	return version, nil
 }
 
-// migrate brings the schema up to a version, one transaction per step. The version is read again inside each
-// transaction, because another process may be doing the same.
+// migrate brings the schema up to a version, one transaction per step; a new database is made in a single one, so that
+// nobody finds it half made and takes it for an old one. The version is read again inside each transaction, because
+// another process may be doing the same.
 func (db *DB) migrate(ctx context.Context, upTo int) error {
-	for i, name := range migrationFiles()[:upTo] {
-		statements, err := migrations.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		err = transact(ctx, db.write, func(tx *sql.Tx) error {
+	for done := 0; done < upTo; {
+		err := transact(ctx, db.write, func(tx *sql.Tx) error {
 			version, err := db.checkSchema(ctx, tx)
-			if err != nil || version > i {
+			if err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, string(statements)); err != nil {
-				return fmt.Errorf("migration %s: %w", filepath.Base(name), err)
+			last := version + 1
+			if version == 0 {
+				last = upTo
 			}
-			_, err = tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", i+1))
-			return err
+			for done = version; done < min(last, upTo); done++ {
+				if err := migrateStep(ctx, tx, done); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// migrateStep takes the schema from a version to the next.
+func migrateStep(ctx context.Context, tx *sql.Tx, version int) error {
+	name := migrationFiles()[version]
+	statements, err := migrations.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, string(statements)); err != nil {
+		return fmt.Errorf("migration %s: %w", filepath.Base(name), err)
+	}
+	_, err = tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version+1))
+	return err
 }
 
 // backup copies the database to path.bak-vN, or to path.bak-vN.1, … when that exists: no earlier copy is overwritten.

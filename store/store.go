@@ -44,10 +44,42 @@ func Open(ctx context.Context, path string, options Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.openForWriting(ctx); err != nil {
-		return nil, errors.Join(explain(ctx, path, "open database", err), db.Close())
+	for start := time.Now(); ; {
+		err := db.openForWriting(ctx)
+		if err == nil {
+			return db, nil
+		}
+		if err := db.Close(); err != nil {
+			return nil, err
+		}
+		if time.Since(start) > openPatience || !isBusy(err) || !pause(ctx, openPause) {
+			return nil, explain(ctx, path, "open database", err)
+		}
 	}
-	return db, nil
+}
+
+// While another process puts a new file into WAL mode or takes the last log away, SQLite answers BUSY at once and does
+// not wait for _busy_timeout: opening is tried again.
+const (
+	openPatience = 3 * time.Second
+	openPause    = 20 * time.Millisecond
+)
+
+func isBusy(err error) bool {
+	var failure sqlite3.Error
+	return errors.As(err, &failure) && failure.Code == sqlite3.ErrBusy
+}
+
+// pause waits, and says whether the context allowed it.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (db *DB) openForWriting(ctx context.Context) error {
