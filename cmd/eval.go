@@ -100,15 +100,11 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 	if err != nil {
 		return nil, err
 	}
-	bos, add := m.Tokenizer.BOS()
-	if !add {
-		bos = -1
-	}
 	ids := m.Tokenizer.Encode(text)
 	if t := options.Teacher; t != nil && !slices.Equal(ids, t.Tokenizer.Encode(text)) {
 		return nil, fmt.Errorf("%s and %s cut the text into different tokens: they cannot be compared", m.Ref, t.Ref)
 	}
-	corpus, err := evaluator.NewChunks(ids, context, chunks, bos)
+	corpus, err := evaluator.NewChunks(ids, context, chunks, m.Tokenizer.Prefix())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", data, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -51,23 +50,19 @@ where it was; levels that are missing from the level database are built again.`,
 
 func exportRun(c *cobra.Command, name, format, output string) error {
 	ctx, path := c.Context(), database(c)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no database %s here: finch run makes one, --db names another", path)
+	if err := requireDatabase(c); err != nil {
+		return err
 	}
 	session, err := newSession(c)
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	lock, err := lockDatabase(path) // the file is noted in the database, and levels may be built
+	release, err := openForWriting(ctx, session, path) // the file is noted in the database, and levels may be built
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
-	if session.DB, err = store.Open(ctx, path, store.Options{}); err != nil {
-		return err
-	}
-	defer session.DB.Close()
+	defer release()
 	run, err := findRun(ctx, session.DB, name)
 	if err != nil {
 		return err

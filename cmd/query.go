@@ -86,14 +86,22 @@ func describeQueries() string {
 
 // withDatabase opens the database for reading.
 func withDatabase(c *cobra.Command, f func(*store.DB) error) error {
-	path := database(c)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no database %s here: finch run makes one, --db names another", path)
+	if err := requireDatabase(c); err != nil {
+		return err
 	}
-	db, err := store.OpenReadOnly(c.Context(), path)
+	db, err := store.OpenReadOnly(c.Context(), database(c))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	return f(db)
+}
+
+// requireDatabase refuses to make a database where there should be one.
+func requireDatabase(c *cobra.Command) error {
+	path := database(c)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no database %s here: finch run makes one, --db names another", path)
+	}
+	return nil
 }

@@ -99,15 +99,11 @@ func run(c *cobra.Command, file *configs.File, fresh bool) error {
 			return err
 		}
 	}
-	lock, err := lockDatabase(path)
+	release, err := openForWriting(ctx, session, path)
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
-	if session.DB, err = store.Open(ctx, path, store.Options{}); err != nil {
-		return err
-	}
-	defer session.DB.Close()
+	defer release()
 
 	jobs, done, err := prepare(ctx, session, file, fresh)
 	if err != nil {
@@ -145,6 +141,22 @@ func run(c *cobra.Command, file *configs.File, fresh bool) error {
 		fmt.Fprintf(c.ErrOrStderr(), "all %d runs are done already; --fresh starts anew\n", done)
 	}
 	return printSummary(c, session.DB)
+}
+
+// openForWriting locks a database and gives it to a session, until release.
+func openForWriting(ctx context.Context, s *experiment.Session, path string) (release func(), err error) {
+	lock, err := lockDatabase(path)
+	if err != nil {
+		return nil, err
+	}
+	if s.DB, err = store.Open(ctx, path, store.Options{}); err != nil {
+		lock.Release()
+		return nil, err
+	}
+	return func() {
+		s.DB.Close()
+		lock.Release()
+	}, nil
 }
 
 // lockDatabase makes this process the one that writes to a database.

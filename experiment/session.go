@@ -85,11 +85,7 @@ func (s *Session) corpus(m *model.Model, t configs.Text) (*evaluator.Corpus, err
 	if err != nil {
 		return nil, err
 	}
-	bos, add := m.Tokenizer.BOS()
-	if !add {
-		bos = -1
-	}
-	c, err := evaluator.NewCorpus(m.Tokenizer.Encode(text), t.Tokens, t.Sequence, bos)
+	c, err := evaluator.NewCorpus(m.Tokenizer.Encode(text), t.Tokens, t.Sequence, m.Tokenizer.Prefix())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Data, err)
 	}

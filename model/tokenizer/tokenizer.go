@@ -82,6 +82,14 @@ func (t *Tokenizer) BOS() (id int32, add bool) { return t.bos, t.addBOS }
 // EOS is the end-of-text token, or -1.
 func (t *Tokenizer) EOS() int32 { return t.eos }
 
+// Prefix is the token that every text begins with, or -1 if there is none.
+func (t *Tokenizer) Prefix() int32 {
+	if !t.addBOS {
+		return -1
+	}
+	return t.bos
+}
+
 // WithSpecials returns a copy of t with other tokens for the beginning and end of text; -1 means none. tokenizer.json
 // names neither: the model's config.json does.
 func (t *Tokenizer) WithSpecials(bos, eos int32, addBOS bool) *Tokenizer {
