@@ -1,34 +1,38 @@
 // Package evaluator scores candidates: it runs compressed networks over slices of text and compares their predictions
 // with the text and with those of the dense model.
 //
-// Work is cut into units of one network and a few sequences, each run by one goroutine from the embedding to the score.
-// A token's score does not depend on the unit it is in, and sums are taken per sequence and then over sequences in the
-// slice's order, so results do not depend on the number of workers.
+// What networks have in common is computed once (tree.go), also across calls (cache.go); the rest is shared out over
+// workers, goroutines with a kernel worker each (pass.go). A token's score does not depend on the tokens and networks
+// that are run beside it, and sums are taken per sequence and then over sequences in the slice's order. So results depend
+// neither on the number of workers nor on what was shared or remembered.
 package evaluator
 
 import (
 	"context"
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
 )
 
-// unitTokens is how many tokens a unit holds if the sequences are short: enough to pay for unpacking each weight once,
-// few enough to keep the activations in cache and every core busy.
-const unitTokens = 1024
+const (
+	// unitTokens is how many tokens a unit holds if the sequences are short: enough to pay for unpacking each weight once,
+	// few enough to keep the activations in cache and every core busy.
+	unitTokens = 1024
+
+	// headGroup is how many networks share the teacher's logits, which are not kept but computed again for each group.
+	headGroup = 8
+)
 
 // Engine scores networks of one model on this machine.
 type Engine struct {
 	model   *model.Model
 	teacher *model.Model // nil: none
-	path    *kernels.Path
-	topK    int
+	options Options
 	workers []*worker
+	cache   *cache // nil: none
 
 	mu       sync.Mutex // guards teachers; one Score at a time
 	teachers map[*Corpus][]*kernels.TeacherTargets
@@ -37,8 +41,7 @@ type Engine struct {
 type worker struct {
 	runner  *model.Runner
 	teacher *model.Runner
-	hidden  []float32 // [tokens, hidden]
-	scores  []kernels.TokenScore
+	scores  [headGroup][]kernels.TokenScore // [tokens] each
 }
 
 // Options of an engine.
@@ -53,11 +56,24 @@ type Options struct {
 
 	// NoTeacher compares with the text only: KL and same tops are not computed.
 	NoTeacher bool
+
+	// Cache is how many bytes of residual streams are kept for later calls; 0: none.
+	Cache int64
+
+	// CacheEvery is at which block boundaries: at every one if 0 or 1, at every second if 2, ….
+	CacheEvery int
+
+	// Apart runs every network from the embeddings to the head by itself, as if it were alone. Scores are the same.
+	Apart bool
+
+	// Memory is how many bytes of weights may stay in memory; 0: all. Networks that have more between them are run block
+	// by block, so that each block is read once for all of them.
+	Memory int64
 }
 
 // New makes an engine for networks of m.
 func New(m *model.Model, o Options) (*Engine, error) {
-	e := &Engine{model: m, teacher: m, path: o.Path, topK: o.TopK, teachers: map[*Corpus][]*kernels.TeacherTargets{}}
+	e := &Engine{model: m, teacher: m, options: o, teachers: map[*Corpus][]*kernels.TeacherTargets{}}
 	if o.Teacher != nil {
 		e.teacher = o.Teacher
 	}
@@ -65,6 +81,9 @@ func New(m *model.Model, o Options) (*Engine, error) {
 		e.teacher = nil
 	} else if e.teacher.Vocab != m.Vocab {
 		return nil, fmt.Errorf("%s has a vocabulary of %d tokens, %s one of %d: they cannot be compared", m.Ref, m.Vocab, e.teacher.Ref, e.teacher.Vocab)
+	}
+	if o.Cache > 0 && !o.Apart {
+		e.cache = newCache(o.Cache, o.CacheEvery)
 	}
 	for range max(o.Workers, 1) {
 		w := &worker{runner: model.NewRunner(m, o.Path, o.Context)}
@@ -78,52 +97,10 @@ func New(m *model.Model, o Options) (*Engine, error) {
 }
 
 // Path names the kernels that make the scores.
-func (e *Engine) Path() string { return e.path.Name() }
+func (e *Engine) Path() string { return e.options.Path.Name() }
 
-// Sums are totals over the scored positions of one sequence, in nats. A position is scored when its next token is in
-// the sequence, so a sequence of n tokens has n − 1, less those before Corpus.From.
-type Sums struct {
-	KL, KL2   float64 // KL(dense‖network) over the full vocabulary, and its square
-	TopKL     float64 // KL over the teacher's top k tokens, the rest as one
-	NLL, NLL2 float64 // negative log-likelihood of the next token, and its square
-	Same      int     // positions at which both find the same token most likely
-	Positions int
-}
-
-func (s *Sums) add(o Sums) {
-	s.KL += o.KL
-	s.KL2 += o.KL2
-	s.TopKL += o.TopKL
-	s.NLL += o.NLL
-	s.NLL2 += o.NLL2
-	s.Same += o.Same
-	s.Positions += o.Positions
-}
-
-// Score is what a network lost on a slice against the dense model.
-type Score struct {
-	Sums
-	Sequences []Sums        // in the slice's order
-	Tokens    int           // run through the network
-	Time      time.Duration // of computing, summed over workers
-}
-
-// MeanKL is the mean KL(dense‖network) in nats per position.
-func (s *Score) MeanKL() float64 { return s.KL / float64(s.Positions) }
-
-// MeanTopKL is MeanKL over the teacher's top k tokens, the rest as one.
-func (s *Score) MeanTopKL() float64 { return s.TopKL / float64(s.Positions) }
-
-// Perplexity is exp of the mean negative log-likelihood of the text.
-func (s *Score) Perplexity() float64 { return math.Exp(s.NLL / float64(s.Positions)) }
-
-// unit is one network on consecutive entries of the slice.
-type unit struct {
-	network  int
-	from, to int // into Slice.Sequences
-}
-
-// Score runs every network over the slice, against the dense model. Networks and slice are only read.
+// Score runs every network over the slice, against the dense model. Networks and slice are only read, and must not change
+// while the engine is in use.
 func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Slice) ([]Score, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -132,97 +109,92 @@ func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Sli
 		return nil, err
 	}
 	scores := make([]Score, len(networks))
-	units := e.units(len(networks), slice)
-	times := make([]time.Duration, len(units))
 	for i := range scores {
 		scores[i].Sequences = make([]Sums, len(slice.Sequences))
 		scores[i].Tokens = slice.Tokens
 	}
-	err = e.each(ctx, len(units), func(w *worker, i int) error {
-		u := units[i]
-		start := time.Now()
-		err := e.run(w, networks[u.network], slice, u, teachers, scores[u.network].Sequences)
-		times[i] = time.Since(start)
-		return err
-	})
-	if err != nil {
+	p := &pass{
+		engine: e, runner: func(w *worker) *model.Runner { return w.runner }, tree: newTree(networks, !e.options.Apart), corpus: slice.Corpus,
+		units: e.units(slice, len(networks)), group: headGroup,
+	}
+	p.finish = func(w *worker, u *unit, done []arrival) { e.head(w, p, u, done, teachers, scores) }
+	if err := e.run(ctx, p); err != nil {
 		return nil, err
 	}
-	for i := range scores {
+	for i, t := range p.times() {
+		scores[i].Time = t
 		for _, s := range scores[i].Sequences {
 			scores[i].add(s)
 		}
 	}
-	for i, u := range units {
-		scores[u.network].Time += times[i]
-	}
 	return scores, nil
 }
 
-// units cuts the work: whole sequences together up to unitTokens, the cut one at the end by itself.
-func (e *Engine) units(networks int, s Slice) []unit {
-	whole := len(s.Sequences)
-	if s.last() != s.Corpus.Sequence {
-		whole--
+// run runs a pass, in waves if the weights are streamed.
+func (e *Engine) run(ctx context.Context, p *pass) error {
+	if e.cache != nil {
+		e.cache.attach(p.tree)
 	}
-	per := max(1, unitTokens/s.Corpus.Sequence)
-	var units []unit
-	for n := range networks {
-		for from := 0; from < whole; from += per {
-			units = append(units, unit{n, from, min(from+per, whole)})
+	if err := p.run(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if whole < len(s.Sequences) {
-			units = append(units, unit{n, whole, whole + 1})
-		}
-	}
-	return units
-}
-
-// run is one unit: forward pass and score, sequence sums into out.
-func (e *Engine) run(w *worker, net *model.Network, slice Slice, u unit, teachers []*kernels.TeacherTargets, out []Sums) error {
-	length := slice.Corpus.Sequence
-	if u.to == len(slice.Sequences) {
-		length = slice.last()
-	}
-	var ids []int32
-	for _, s := range slice.Sequences[u.from:u.to] {
-		ids = append(ids, slice.Corpus.ids(s)[:length]...)
-	}
-	hidden := e.model.Hidden
-	w.reserve(len(ids), hidden)
-	if err := w.runner.Hidden(w.hidden, net, ids, length); err != nil {
-		return err
-	}
-	for i := u.from; i < u.to; i++ {
-		at := (i - u.from) * length
-		out[i] = e.head(w, w.hidden[at*hidden:(at+length)*hidden], ids[at:at+length], teachers[slice.Sequences[i]], slice.Corpus.From)
+		return fmt.Errorf("scoring: %w", err)
 	}
 	return nil
 }
 
-// head scores one sequence's hidden states [tokens, hidden] at the positions from first.
-func (e *Engine) head(w *worker, hidden []float32, ids []int32, teacher *kernels.TeacherTargets, first int) Sums {
-	n, width := len(ids)-1-first, e.model.Hidden
+// units cuts the text: whole sequences together up to unitTokens, or less if there would not be a unit for every worker,
+// the cut one at the end by itself.
+func (e *Engine) units(s Slice, networks int) []unit {
+	sequence, whole := s.Corpus.Sequence, len(s.Sequences)
+	if s.last() != sequence {
+		whole--
+	}
+	tokens := min(unitTokens, s.Tokens*networks/len(e.workers))
+	per := max(1, tokens/sequence)
+	var units []unit
+	for from := 0; from < whole; from += per {
+		units = append(units, unit{s.Sequences[from:min(from+per, whole)], from, sequence})
+	}
+	if whole < len(s.Sequences) {
+		units = append(units, unit{s.Sequences[whole:], whole, s.last()})
+	}
+	return units
+}
+
+// head scores networks that have passed their last block; sums of sequences into scores.
+func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, teachers []*kernels.TeacherTargets, scores []Score) {
+	for _, a := range done {
+		w.runner.Norm(a.x)
+	}
+	first, width := p.corpus.From, e.model.Hidden
+	n := u.length - 1 - first
 	if n <= 0 {
-		return Sums{}
+		return
 	}
-	in := kernels.ScoreInput{Tokens: n, Hidden: hidden[first*width : (first+n)*width], Head: e.model.Head, Targets: ids[first+1:]}
-	if teacher != nil {
-		in.Teacher = part(teacher, first, n, e.teacher.Hidden)
-	}
-	w.runner.Worker().Score(w.scores[:n], in)
-	sums := Sums{Positions: n}
-	for i, s := range w.scores[:n] {
-		sums.KL += s.KL
-		sums.KL2 += s.KL * s.KL
-		sums.TopKL += s.TopKL
-		sums.NLL += s.NLL
-		sums.NLL2 += s.NLL * s.NLL
-		if teacher != nil && s.Top == in.Teacher.Top[i] {
-			sums.Same++
+	for i, sequence := range u.sequences {
+		in := kernels.ScoreInput{Tokens: n, Head: e.model.Head, Targets: p.corpus.ids(sequence)[first+1 : u.length]}
+		if t := teachers[sequence]; t != nil {
+			in.Teacher = part(t, first, n, e.teacher.Hidden)
+		}
+		out := make([][]kernels.TokenScore, len(done))
+		for d, a := range done {
+			if len(w.scores[d]) < n {
+				w.scores[d] = make([]kernels.TokenScore, n)
+			}
+			out[d] = w.scores[d][:n]
+			at := (i*u.length + first) * width
+			in.Hidden = append(in.Hidden, a.x[at:at+n*width])
+		}
+		w.runner.Worker().Score(out, in)
+		for d, a := range done {
+			sums := total(out[d], in.Teacher)
+			for _, network := range p.tree.nodes[a.node].networks {
+				scores[network].Sequences[u.first+i] = sums
+			}
 		}
 	}
-	return sums
 }
 
 // part is the targets of n positions from first on. Those of a prefix are a prefix of the targets, so a cut sequence needs
@@ -246,23 +218,31 @@ func (e *Engine) prepare(ctx context.Context, slice Slice) ([]*kernels.TeacherTa
 		e.teachers[c] = make([]*kernels.TeacherTargets, c.Len())
 	}
 	teachers := e.teachers[c]
-	var missing []int
+	missing := Slice{Corpus: c}
 	for _, s := range slice.Sequences {
 		if teachers[s] == nil {
-			missing = append(missing, s)
+			missing.Sequences = append(missing.Sequences, s)
+			missing.Tokens += c.Sequence
 		}
 	}
-	err := e.each(ctx, len(missing), func(w *worker, i int) error {
-		s := missing[i]
-		hidden := make([]float32, c.Sequence*e.teacher.Hidden)
-		if err := w.teacher.Hidden(hidden, &e.teacher.Network, c.ids(s), c.Sequence); err != nil {
-			return err
+	if missing.Tokens == 0 {
+		return teachers, nil
+	}
+	p := &pass{
+		engine: e, runner: func(w *worker) *model.Runner { return w.teacher }, tree: newTree([]*model.Network{&e.teacher.Network}, true),
+		corpus: c, units: e.units(missing, 1), group: 1,
+	}
+	p.finish = func(w *worker, u *unit, done []arrival) {
+		x := done[0].x
+		w.teacher.Norm(x)
+		values := u.length * e.teacher.Hidden
+		for i, s := range u.sequences {
+			hidden := append([]float32(nil), x[i*values:(i+1)*values]...)
+			t := w.teacher.Worker().PrepareTeacher(hidden, u.length, e.teacher.Head, e.options.TopK)
+			teachers[s] = &t
 		}
-		t := w.teacher.Worker().PrepareTeacher(hidden, c.Sequence, e.teacher.Head, e.topK)
-		teachers[s] = &t
-		return nil
-	})
-	return teachers, err
+	}
+	return teachers, e.run(ctx, p)
 }
 
 // each runs n tasks on the workers and returns the first error by task number. Nothing is started after ctx ends.
@@ -291,12 +271,4 @@ func (e *Engine) each(ctx context.Context, n int, task func(w *worker, i int) er
 		}
 	}
 	return nil
-}
-
-// reserve makes room for a unit of the given number of tokens.
-func (w *worker) reserve(tokens, hidden int) {
-	if len(w.scores) < tokens {
-		w.hidden = make([]float32, tokens*hidden)
-		w.scores = make([]kernels.TokenScore, tokens)
-	}
 }

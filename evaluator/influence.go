@@ -15,16 +15,19 @@ func (e *Engine) Influence(ctx context.Context, slice Slice) ([]float64, error) 
 	err := e.each(ctx, len(slice.Sequences), func(w *worker, i int) error {
 		ids := slice.Corpus.ids(slice.Sequences[i])
 		sums[i] = make([]float64, blocks)
-		before := make([]float32, len(ids)*width)
-		hidden := make([]float32, len(ids)*width)
-		return w.runner.Trace(hidden, &e.model.Network, ids, len(ids), func(boundary int, x []float32) {
-			if boundary > 0 {
-				for t := 0; t < len(x); t += width {
-					sums[i][boundary-1] += 1 - cosine(before[t:t+width], x[t:t+width])
-				}
-			}
+		x := make([]float32, len(ids)*width)
+		if err := w.runner.Embed(x, ids); err != nil {
+			return err
+		}
+		before := make([]float32, len(x))
+		for b := range e.model.Network.Blocks {
 			copy(before, x)
-		})
+			w.runner.Block(x, &e.model.Network.Blocks[b], len(ids))
+			for t := 0; t < len(x); t += width {
+				sums[i][b] += 1 - cosine(before[t:t+width], x[t:t+width])
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err

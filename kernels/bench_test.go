@@ -54,8 +54,8 @@ func BenchmarkScore(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			w, head, hidden := p.NewWorker(), randomMatrix(rng, Q8_0, vocab, cols, 1), normals(rng, tokens*cols)
 			teacher := w.PrepareTeacher(hidden, tokens, head, 0)
-			in := ScoreInput{tokens, hidden, head, make([]int32, tokens), &teacher}
-			out := make([]TokenScore, tokens)
+			in := ScoreInput{tokens, [][]float32{hidden}, head, make([]int32, tokens), &teacher}
+			out := [][]TokenScore{make([]TokenScore, tokens)}
 			for b.Loop() {
 				w.Score(out, in)
 			}

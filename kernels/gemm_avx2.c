@@ -105,5 +105,28 @@ AVX2 static void multiply(float *dst, int64_t stride, const uint32_t *x, const u
   for (int64_t t = 0; t < tokens; t++) memcpy(dst + t * stride, sums + t * PANEL, outputs * sizeof *sums);
 }
 
-const struct gemm gemm_avx2 = {TILE, PANEL, 1, pack_x, pack_w, multiply};
+AVX2 static void peak(float *sums, const uint32_t *x, const uint32_t *w, int64_t units) {
+  __m256 sum[TILE][2];
+#pragma GCC unroll 6
+  for (int t = 0; t < TILE; t++) {
+    sum[t][0] = _mm256_loadu_ps(sums + t * PANEL);
+    sum[t][1] = _mm256_loadu_ps(sums + t * PANEL + 8);
+  }
+  const float *xs = (const float *)x, *ws = (const float *)w;
+  const __m256 a = _mm256_broadcast_ss(xs), w0 = _mm256_loadu_ps(ws), w1 = _mm256_loadu_ps(ws + 8);
+  for (int64_t k = 0; k < units; k++) {
+#pragma GCC unroll 6
+    for (int t = 0; t < TILE; t++) {
+      sum[t][0] = _mm256_fmadd_ps(a, w0, sum[t][0]);
+      sum[t][1] = _mm256_fmadd_ps(a, w1, sum[t][1]);
+    }
+  }
+#pragma GCC unroll 6
+  for (int t = 0; t < TILE; t++) {
+    _mm256_storeu_ps(sums + t * PANEL, sum[t][0]);
+    _mm256_storeu_ps(sums + t * PANEL + 8, sum[t][1]);
+  }
+}
+
+const struct gemm gemm_avx2 = {TILE, PANEL, 1, pack_x, pack_w, multiply, peak};
 #endif

@@ -49,5 +49,19 @@ AVX512 static void multiply(float *dst, int64_t stride, const uint32_t *x, const
 #undef TILE_OF
 }
 
-const struct gemm gemm_avx512 = {TILE, PANEL, 1, pack_x, pack_w, multiply};
+AVX512 static void peak(float *sums, const uint32_t *x, const uint32_t *w, int64_t units) {
+  __m512 sum[TILE][2];
+  load_tile(sum, sums, PANEL, TILE, PANEL, 1);
+  const __m512 a = _mm512_castsi512_ps(_mm512_set1_epi32((int)*x)), w0 = _mm512_loadu_ps(w), w1 = _mm512_loadu_ps(w + 16);
+  for (int64_t k = 0; k < units; k++) {
+#pragma GCC unroll 12
+    for (int t = 0; t < TILE; t++) {
+      sum[t][0] = _mm512_fmadd_ps(a, w0, sum[t][0]);
+      sum[t][1] = _mm512_fmadd_ps(a, w1, sum[t][1]);
+    }
+  }
+  store_tile(sums, PANEL, sum, TILE, PANEL);
+}
+
+const struct gemm gemm_avx512 = {TILE, PANEL, 1, pack_x, pack_w, multiply, peak};
 #endif

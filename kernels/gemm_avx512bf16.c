@@ -57,5 +57,19 @@ BF16 static void multiply(float *dst, int64_t stride, const uint32_t *x, const u
 #undef TILE_OF
 }
 
-const struct gemm gemm_avx512bf16 = {TILE, PANEL, 2, pack_x, pack_w, multiply};
+BF16 static void peak(float *sums, const uint32_t *x, const uint32_t *w, int64_t units) {
+  __m512 sum[TILE][2];
+  load_tile(sum, sums, PANEL, TILE, PANEL, 1);
+  const __m512bh a = (__m512bh)_mm512_set1_epi32((int)*x), w0 = (__m512bh)_mm512_loadu_si512(w), w1 = (__m512bh)_mm512_loadu_si512(w + 16);
+  for (int64_t k = 0; k < units; k++) {
+#pragma GCC unroll 12
+    for (int t = 0; t < TILE; t++) {
+      sum[t][0] = _mm512_dpbf16_ps(sum[t][0], a, w0);
+      sum[t][1] = _mm512_dpbf16_ps(sum[t][1], a, w1);
+    }
+  }
+  store_tile(sums, PANEL, sum, TILE, PANEL);
+}
+
+const struct gemm gemm_avx512bf16 = {TILE, PANEL, 2, pack_x, pack_w, multiply, peak};
 #endif

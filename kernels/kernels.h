@@ -46,6 +46,10 @@ struct gemm {
   // dst [tokens, outputs] (+)= x · w over the given number of units, one after the other for every output.
   void (*multiply)(float *dst, int64_t stride, const uint32_t *x, const uint32_t *w, int64_t units, int64_t tokens,
                    int64_t outputs, int add);
+
+  // What multiply does to a whole tile in that many units, but on registers alone: sums [tile][panel] += x [tile] · w [panel],
+  // again and again. The peak that a multiply can be measured by.
+  void (*peak)(float *sums, const uint32_t *x, const uint32_t *w, int64_t units);
 };
 
 // What the head has gathered about one token after some blocks of the vocabulary. With e^s = 2^n · e^r, |r| <= ln2/2,
@@ -118,6 +122,7 @@ static inline int64_t units_of(const struct gemm *g, int64_t cols) { return (col
 const struct path *finch_path(int i);  // best first; NULL after the last
 int finch_supported(const struct path *p);
 
+void finch_peak(const struct gemm *g, float *sums, const uint32_t *x, const uint32_t *w, int64_t units);
 void finch_pack(const struct gemm *g, uint32_t *dst, const float *x, int64_t tokens, int64_t cols);
 void finch_multiply(const struct path *p, float *dst, int64_t stride, const uint32_t *x, int64_t tokens, int64_t first,
                     int64_t end, int64_t cols, int format, int64_t block_weights, int64_t block_bytes,

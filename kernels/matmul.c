@@ -5,6 +5,10 @@
 
 enum { DEPTH = 1024 };  // units of a panel that stay in the second-level cache (128 KiB) while all tokens pass by
 
+void finch_peak(const struct gemm *g, float *sums, const uint32_t *x, const uint32_t *w, int64_t units) {
+  g->peak(sums, x, w, units);
+}
+
 void finch_pack(const struct gemm *g, uint32_t *dst, const float *x, int64_t tokens, int64_t cols) {
   const int64_t depth = round_up(units_of(g, cols), GROUP);
   for (int64_t t = 0; t < tokens; t += g->tile)

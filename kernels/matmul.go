@@ -26,11 +26,27 @@ func (w *Worker) Logits(dst, hidden []float32, tokens int, head *Matrix) {
 
 // pack brings x [tokens, cols] into the order of the register tile, once for all panels of W.
 func (w *Worker) pack(b *buffer, x []float32, tokens, cols int) *C.uint32_t {
-	g := w.path.gemm
-	units := roundUp((cols+int(g.per)-1)/int(g.per), C.GROUP)
-	packed := (*C.uint32_t)(unsafe.Pointer(b.grow(roundUp(tokens, int(g.tile)) * units)))
-	C.finch_pack(g, packed, floats(x), C.int64_t(tokens), C.int64_t(cols))
+	packed := (*C.uint32_t)(unsafe.Pointer(b.grow(w.packedSize(tokens, cols))))
+	C.finch_pack(w.path.gemm, packed, floats(x), C.int64_t(tokens), C.int64_t(cols))
 	return packed
+}
+
+// packEach packs tokens [first, first + tokens) of each x [·, cols], side by side.
+func (w *Worker) packEach(xs [][]float32, first, tokens, cols int) []*C.uint32_t {
+	size := w.packedSize(tokens, cols) + vector
+	memory := unsafe.Pointer(w.x.grow(len(xs) * size))
+	packed := make([]*C.uint32_t, len(xs))
+	for i, x := range xs {
+		packed[i] = (*C.uint32_t)(unsafe.Add(memory, 4*i*size))
+		C.finch_pack(w.path.gemm, packed[i], floats(x[first*cols:]), C.int64_t(tokens), C.int64_t(cols))
+	}
+	return packed
+}
+
+// packedSize is the number of units that pack fills.
+func (w *Worker) packedSize(tokens, cols int) int {
+	g := w.path.gemm
+	return roundUp(tokens, int(g.tile)) * roundUp((cols+int(g.per)-1)/int(g.per), C.GROUP)
 }
 
 // multiply computes outputs first to end of W into dst [tokens, stride].

@@ -10,11 +10,11 @@ import (
 	"unsafe"
 )
 
-// ScoreInput is one sequence as a model sees it just before its output matrix.
+// ScoreInput is one text as some students see it just before the output matrix that they share.
 type ScoreInput struct {
 	Tokens  int
-	Hidden  []float32       // the student's states after the final norm [Tokens, Head.Cols]
-	Head    *Matrix         // the student's output matrix [vocabulary, hidden]
+	Hidden  [][]float32     // each student's states after the final norm [students][Tokens, Head.Cols]
+	Head    *Matrix         // the output matrix [vocabulary, hidden]
 	Targets []int32         // the token that follows each; −1 for none [Tokens]
 	Teacher *TeacherTargets // nil: NLL only
 }
@@ -46,11 +46,17 @@ const (
 	scoreVocab  = 256
 )
 
-// Score computes one TokenScore per token. Hidden states that are NaN or infinite give NaN.
-func (w *Worker) Score(out []TokenScore, in ScoreInput) {
+// Score computes one TokenScore per student and token, out [students][Tokens]. Students that are scored together share the
+// teacher's logits, which are computed anew for every block of the vocabulary; a student's scores do not depend on the
+// others. Hidden states that are NaN or infinite give NaN.
+func (w *Worker) Score(out [][]TokenScore, in ScoreInput) {
 	n := in.Tokens
-	check(len(out) == n && len(in.Targets) == n, "Score of %d tokens: out has %d, Targets %d", n, len(out), len(in.Targets))
-	check(len(in.Hidden) == n*in.Head.Cols, "Score of %d tokens: Hidden has %d values for %d columns", n, len(in.Hidden), in.Head.Cols)
+	check(len(out) == len(in.Hidden) && len(in.Targets) == n, "Score of %d students and %d tokens: out has %d, Targets %d",
+		len(in.Hidden), n, len(out), len(in.Targets))
+	for s, hidden := range in.Hidden {
+		check(len(out[s]) == n && len(hidden) == n*in.Head.Cols, "Score of %d tokens: out has %d, Hidden %d values for %d columns",
+			n, len(out[s]), len(hidden), in.Head.Cols)
+	}
 	in.Head.check()
 	for _, target := range in.Targets {
 		check(int(target) < in.Head.Rows, "target %d outside a vocabulary of %d", target, in.Head.Rows)
@@ -67,16 +73,24 @@ func (w *Worker) Score(out []TokenScore, in ScoreInput) {
 }
 
 // scoreBlock scores tokens [first, end).
-func (w *Worker) scoreBlock(out []TokenScore, in ScoreInput, first, end int) {
-	n, cols := end-first, in.Head.Cols
-	states := newHeadStates(n)
-	for i := range states {
-		states[i].target = C.int32_t(in.Targets[first+i])
+func (w *Worker) scoreBlock(out [][]TokenScore, in ScoreInput, first, end int) {
+	n, cols, teacher := end-first, in.Head.Cols, in.Teacher
+	states := make([][]C.struct_head_state, len(in.Hidden)) // [students][n]
+	packed := w.packEach(in.Hidden, first, n, cols)
+	for s := range states {
+		states[s] = newHeadStates(n)
+		for i := range states[s] {
+			state := &states[s][i]
+			state.target = C.int32_t(in.Targets[first+i])
+			if teacher != nil {
+				state.teacher_scale = C.float(scaleOf(teacher.LSE[first+i]))
+				if teacher.KthLogit != nil {
+					state.kth = C.float(teacher.KthLogit[first+i])
+				}
+			}
+		}
 	}
-	hidden := w.pack(&w.x, in.Hidden[first*cols:end*cols], n, cols)
 	logits := w.logits.grow(2 * n * scoreVocab)
-
-	teacher := in.Teacher
 	var teacherHidden *C.uint32_t
 	var teacherLogits *C.float
 	topK := C.int(0)
@@ -84,25 +98,25 @@ func (w *Worker) scoreBlock(out []TokenScore, in ScoreInput, first, end int) {
 		cols := teacher.Head.Cols
 		teacherHidden = w.pack(&w.teacher, teacher.Hidden[first*cols:end*cols], n, cols)
 		teacherLogits = (*C.float)(unsafe.Add(unsafe.Pointer(logits), 4*n*scoreVocab))
-		for i := range states {
-			states[i].teacher_scale = C.float(scaleOf(teacher.LSE[first+i]))
-			if teacher.KthLogit != nil {
-				states[i].kth = C.float(teacher.KthLogit[first+i])
-				topK = 1
-			}
+		if teacher.KthLogit != nil {
+			topK = 1
 		}
 	}
 
 	for v := 0; v < in.Head.Rows; v += scoreVocab {
 		block := min(scoreVocab, in.Head.Rows-v)
-		w.multiply(logits, scoreVocab, hidden, n, in.Head, v, v+block)
 		if teacher != nil {
 			w.multiply(teacherLogits, scoreVocab, teacherHidden, n, teacher.Head, v, v+block)
 		}
-		C.finch_head(w.path.isa, &states[0], logits, teacherLogits, scoreVocab, C.int64_t(n), C.int64_t(v), C.int64_t(block), topK)
+		for s := range states {
+			w.multiply(logits, scoreVocab, packed[s], n, in.Head, v, v+block)
+			C.finch_head(w.path.isa, &states[s][0], logits, teacherLogits, scoreVocab, C.int64_t(n), C.int64_t(v), C.int64_t(block), topK)
+		}
 	}
-	for i := range states {
-		out[first+i] = finish(&states[i], teacher, first+i)
+	for s := range states {
+		for i := range states[s] {
+			out[s][first+i] = finish(&states[s][i], teacher, first+i)
+		}
 	}
 }
 

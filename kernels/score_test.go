@@ -53,6 +53,12 @@ func naiveScore(s, t []float32, target int32, k int) TokenScore {
 	return score
 }
 
+// scoreOne scores a single student.
+func scoreOne(w *Worker, out []TokenScore, hidden []float32, in ScoreInput) {
+	in.Hidden = [][]float32{hidden}
+	w.Score([][]TokenScore{out}, in)
+}
+
 func TestScore(t *testing.T) {
 	cases := []struct{ tokens, vocab, cols, teacherCols, k int }{
 		{1, 1, 8, 8, 1}, {3, 5, 16, 24, 2}, {14, 256, 32, 32, 10}, {13, 300, 40, 64, 64}, {5, 1031, 33, 17, 2000}, {1030, 40, 8, 8, 4},
@@ -70,7 +76,7 @@ func TestScore(t *testing.T) {
 				}
 				teacher := w.PrepareTeacher(teacherHidden, c.tokens, teacherHead, c.k)
 				got := make([]TokenScore, c.tokens)
-				w.Score(got, ScoreInput{c.tokens, hidden, head, targets, &teacher})
+				scoreOne(w, got, hidden, ScoreInput{Tokens: c.tokens, Head: head, Targets: targets, Teacher: &teacher})
 
 				s, te := make([]float32, c.tokens*c.vocab), make([]float32, c.tokens*c.vocab)
 				w.Logits(s, hidden, c.tokens, head)
@@ -97,7 +103,7 @@ func TestScoreOfTheTeacherItself(t *testing.T) {
 		w, head, hidden := p.NewWorker(), randomMatrix(rng, Q6_K, vocab, cols, 1), normals(rng, tokens*cols)
 		teacher := w.PrepareTeacher(hidden, tokens, head, 16)
 		got := make([]TokenScore, tokens)
-		w.Score(got, ScoreInput{tokens, hidden, head, make([]int32, tokens), &teacher})
+		scoreOne(w, got, hidden, ScoreInput{Tokens: tokens, Head: head, Targets: make([]int32, tokens), Teacher: &teacher})
 		for i, s := range got {
 			if s.KL != 0 || math.Abs(s.TopKL) > 1e-12 || s.Top != teacher.Top[i] {
 				t.Fatalf("token %d scores %+v", i, s)
@@ -129,7 +135,7 @@ func TestScoreExtremes(t *testing.T) {
 		for _, c := range []struct{ student, teacher float32 }{{1, 0.1}, {0.1, 1}, {30, 1}, {1, 30}, {300, 300}, {1000, 1}} {
 			teacher := w.PrepareTeacher([]float32{1}, 1, scale(c.teacher), 1)
 			got := make([]TokenScore, 1)
-			w.Score(got, ScoreInput{1, []float32{1}, scale(c.student), []int32{3}, &teacher})
+			scoreOne(w, got, []float32{1}, ScoreInput{Tokens: 1, Head: scale(c.student), Targets: []int32{3}, Teacher: &teacher})
 			s, te := make([]float32, vocab), make([]float32, vocab)
 			w.Logits(s, []float32{1}, 1, scale(c.student))
 			w.Logits(te, []float32{1}, 1, scale(c.teacher))
@@ -156,11 +162,11 @@ func TestScoreOfBrokenStates(t *testing.T) {
 		hidden[2*cols] = 1e30
 		broken := w.PrepareTeacher(hidden, tokens, head, 5)
 		for name, in := range map[string]ScoreInput{
-			"student": {tokens, hidden, head, make([]int32, tokens), &good},
-			"teacher": {tokens, good.Hidden, head, make([]int32, tokens), &broken},
+			"student": {tokens, [][]float32{hidden}, head, make([]int32, tokens), &good},
+			"teacher": {tokens, [][]float32{good.Hidden}, head, make([]int32, tokens), &broken},
 		} {
 			got := make([]TokenScore, tokens)
-			w.Score(got, in)
+			w.Score([][]TokenScore{got}, in)
 			for i, s := range got[:3] {
 				if !math.IsNaN(s.KL) || !math.IsNaN(s.TopKL) || name == "student" && !math.IsNaN(s.NLL) {
 					t.Errorf("broken %s: token %d scores %+v", name, i, s)
@@ -182,7 +188,7 @@ func TestScoreIndependentOfTokens(t *testing.T) {
 		score := func(first, end int) []TokenScore {
 			teacher := w.PrepareTeacher(teacherHidden[first*cols:end*cols], end-first, head, 8)
 			out := make([]TokenScore, end-first)
-			w.Score(out, ScoreInput{end - first, hidden[first*cols : end*cols], head, targets[first:end], &teacher})
+			scoreOne(w, out, hidden[first*cols:end*cols], ScoreInput{Tokens: end - first, Head: head, Targets: targets[first:end], Teacher: &teacher})
 			return out
 		}
 		all := score(0, tokens)
@@ -194,12 +200,36 @@ func TestScoreIndependentOfTokens(t *testing.T) {
 	})
 }
 
+// More tokens than are scored at a time, and several students.
+func TestScoreOfStudentsTogether(t *testing.T) {
+	eachPath(t, func(t *testing.T, p *Path) {
+		rng := rand.New(rand.NewPCG(25, 0))
+		const students, tokens, vocab, cols = 3, scoreTokens + 13, 300, 32
+		w, head := p.NewWorker(), randomMatrix(rng, Q8_0, vocab, cols, 1)
+		teacher := w.PrepareTeacher(normals(rng, tokens*cols), tokens, head, 8)
+		in := ScoreInput{Tokens: tokens, Head: head, Targets: make([]int32, tokens), Teacher: &teacher}
+		var together [][]TokenScore
+		for range students {
+			in.Hidden = append(in.Hidden, normals(rng, tokens*cols))
+			together = append(together, make([]TokenScore, tokens))
+		}
+		w.Score(together, in)
+		for s, hidden := range in.Hidden {
+			alone := make([]TokenScore, tokens)
+			scoreOne(w, alone, hidden, in)
+			if !slices.Equal(alone, together[s]) {
+				t.Errorf("student %d scores otherwise alone", s)
+			}
+		}
+	})
+}
+
 func TestScoreWithoutTeacher(t *testing.T) {
 	w := Paths()[0].NewWorker()
 	rng := rand.New(rand.NewPCG(24, 0))
 	head := randomMatrix(rng, F32, 50, 8, 1)
 	got := make([]TokenScore, 2)
-	w.Score(got, ScoreInput{Tokens: 2, Hidden: normals(rng, 16), Head: head, Targets: []int32{4, -1}})
+	scoreOne(w, got, normals(rng, 16), ScoreInput{Tokens: 2, Head: head, Targets: []int32{4, -1}})
 	if !(got[0].NLL > 0) || got[1].NLL != 0 || got[0].KL != 0 {
 		t.Errorf("scores %+v", got)
 	}

@@ -58,25 +58,17 @@ func (r *Runner) NewCache() *Cache {
 // Hidden runs the network over consecutive sequences of equal length and returns the hidden states after the final norm
 // in dst [tokens, hidden], ready for the head. The values for one sequence do not depend on its neighbours.
 func (r *Runner) Hidden(dst []float32, net *Network, ids []int32, sequence int) error {
-	return r.Trace(dst, net, ids, sequence, func(int, []float32) {})
-}
-
-// Trace is Hidden that shows the residual stream x [tokens, hidden] on its way: before the first block with index 0, and
-// after block b with index b+1. The callback must not keep or change x.
-func (r *Runner) Trace(dst []float32, net *Network, ids []int32, sequence int, visit func(boundary int, x []float32)) error {
 	if sequence <= 0 || len(ids)%sequence != 0 {
 		return fmt.Errorf("%d tokens are not sequences of %d", len(ids), sequence)
 	}
 	x := dst[:len(ids)*r.m.Hidden]
-	if err := r.embed(x, ids); err != nil {
+	if err := r.Embed(x, ids); err != nil {
 		return err
 	}
-	visit(0, x)
 	for b := range net.Blocks {
-		r.block(x, &net.Blocks[b], sequence, nil, b)
-		visit(b+1, x)
+		r.Block(x, &net.Blocks[b], sequence)
 	}
-	r.w.RMSNorm(x, x, r.m.OutputNorm, len(ids), float32(r.m.NormEps))
+	r.Norm(x)
 	return nil
 }
 
@@ -87,19 +79,20 @@ func (r *Runner) Extend(dst []float32, net *Network, ids []int32, c *Cache) erro
 		return fmt.Errorf("%d tokens exceed the context of %d", c.length+len(ids), limit)
 	}
 	x := dst[:len(ids)*r.m.Hidden]
-	if err := r.embed(x, ids); err != nil {
+	if err := r.Embed(x, ids); err != nil {
 		return err
 	}
 	for b := range net.Blocks {
 		r.block(x, &net.Blocks[b], len(ids), c, b)
 	}
 	c.length += len(ids)
-	r.w.RMSNorm(x, x, r.m.OutputNorm, len(ids), float32(r.m.NormEps))
+	r.Norm(x)
 	return nil
 }
 
-// embed looks up the token embeddings, x [tokens, hidden].
-func (r *Runner) embed(x []float32, ids []int32) error {
+// Embed looks up the token embeddings, x [tokens, hidden]: the residual stream before the first block. An error names a
+// token outside the vocabulary.
+func (r *Runner) Embed(x []float32, ids []int32) error {
 	h := r.m.Hidden
 	for t, id := range ids {
 		if id < 0 || int(id) >= r.m.Vocab {
@@ -110,7 +103,15 @@ func (r *Runner) embed(x []float32, ids []int32) error {
 	return nil
 }
 
-// block adds one block's sublayers to the residual stream x [tokens, hidden].
+// Block adds one block's sublayers to the residual stream x [tokens, hidden] of consecutive sequences of equal length.
+func (r *Runner) Block(x []float32, b *Block, sequence int) { r.block(x, b, sequence, nil, 0) }
+
+// Norm applies the final norm to x [tokens, hidden].
+func (r *Runner) Norm(x []float32) {
+	r.w.RMSNorm(x, x, r.m.OutputNorm, len(x)/r.m.Hidden, float32(r.m.NormEps))
+}
+
+// block is Block that sees, and appends to, the keys and values of c for the block with this index.
 func (r *Runner) block(x []float32, b *Block, sequence int, c *Cache, index int) {
 	m := r.m
 	tokens := len(x) / m.Hidden

@@ -1,0 +1,2 @@
+package evaluator
+func (p *pass) readAhead() {}

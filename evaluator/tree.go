@@ -1,0 +1,113 @@
+package evaluator
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
+)
+
+// tree is the networks of one call by what they share. Networks whose first d blocks are the same matrices meet in one
+// node at depth d, whose residual stream is computed once for all of them.
+type tree struct {
+	nodes []node // parents before children; the first is the root, the token embeddings
+	leaf  []int  // where each network ends
+}
+
+// node stands for the residual stream at a block boundary.
+type node struct {
+	parent   int // -1: the root
+	depth    int // blocks before the boundary
+	block    *model.Block
+	children []int   // the one with the most blocks beneath it first
+	networks []int   // that end here
+	passing  int     // networks that end here or beneath
+	beneath  int     // blocks
+	prefix   *prefix // in the cache; nil if the cache neither has nor wants the stream
+	keep     bool    // the stream goes into the cache
+}
+
+// blockKey tells blocks apart that compute different things: what a dropped sublayer holds does not matter.
+type blockKey struct {
+	layers            [model.NumKinds]*kernels.Matrix
+	attnNorm, mlpNorm *float32
+}
+
+func keyOf(b *model.Block) blockKey {
+	var k blockKey
+	for kind, m := range b.Layers {
+		if !b.Drops(model.Kind(kind)) {
+			k.layers[kind] = m
+		}
+	}
+	if !b.DropAttn {
+		k.attnNorm = &b.AttnNorm[0]
+	}
+	if !b.DropMLP {
+		k.mlpNorm = &b.MLPNorm[0]
+	}
+	return k
+}
+
+// newTree finds out what networks share; nothing, if they are to be run each by itself.
+func newTree(networks []*model.Network, share bool) *tree {
+	t := &tree{nodes: []node{{parent: -1}}}
+	below := []map[blockKey]int{{}}
+	for i, n := range networks {
+		at := 0
+		t.nodes[0].passing++
+		for b := range n.Blocks {
+			key := keyOf(&n.Blocks[b])
+			next, ok := below[at][key]
+			if !ok || !share {
+				next = len(t.nodes)
+				t.nodes = append(t.nodes, node{parent: at, depth: b + 1, block: &n.Blocks[b]})
+				t.nodes[at].children = append(t.nodes[at].children, next)
+				below[at][key] = next
+				below = append(below, map[blockKey]int{})
+			}
+			at = next
+			t.nodes[at].passing++
+		}
+		t.nodes[at].networks = append(t.nodes[at].networks, i)
+		t.leaf = append(t.leaf, at)
+	}
+	for i := len(t.nodes) - 1; i >= 0; i-- {
+		n := &t.nodes[i]
+		slices.SortStableFunc(n.children, func(a, b int) int { return cmp.Compare(t.nodes[b].beneath, t.nodes[a].beneath) })
+		if n.parent >= 0 {
+			t.nodes[n.parent].beneath += n.beneath + 1
+		}
+	}
+	return t
+}
+
+// leaves is the number of different networks.
+func (t *tree) leaves() int {
+	n := 0
+	for i := range t.nodes {
+		if len(t.nodes[i].networks) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// matrices lists the weights that the nodes of one depth read, each once.
+func (t *tree) matrices(depth int) []*kernels.Matrix {
+	var list []*kernels.Matrix
+	seen := map[*kernels.Matrix]bool{}
+	for _, n := range t.nodes {
+		if n.depth != depth || n.block == nil {
+			continue
+		}
+		for kind, m := range n.block.Layers {
+			if !n.block.Drops(model.Kind(kind)) && !seen[m] {
+				seen[m] = true
+				list = append(list, m)
+			}
+		}
+	}
+	return list
+}
