@@ -114,8 +114,8 @@ func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Sli
 		scores[i].Tokens = slice.Tokens
 	}
 	p := &pass{
-		engine: e, runner: func(w *worker) *model.Runner { return w.runner }, tree: newTree(networks, !e.options.Apart), corpus: slice.Corpus,
-		units: e.units(slice, len(networks)), group: headGroup,
+		engine: e, runner: func(w *worker) *model.Runner { return w.runner }, hidden: e.model.Hidden,
+		tree: newTree(networks, !e.options.Apart), corpus: slice.Corpus, units: e.units(slice, len(networks)), group: e.group(),
 	}
 	p.finish = func(w *worker, u *unit, done []arrival) { e.head(w, p, u, done, teachers, scores) }
 	if err := e.run(ctx, p); err != nil {
@@ -130,12 +130,24 @@ func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Sli
 	return scores, nil
 }
 
-// run runs a pass, in waves if the weights are streamed.
+// group is how many networks are finished together.
+func (e *Engine) group() int {
+	if e.options.Apart {
+		return 1
+	}
+	return headGroup
+}
+
+// run runs a pass, all units at once, or in waves if the weights are streamed.
 func (e *Engine) run(ctx context.Context, p *pass) error {
 	if e.cache != nil {
 		e.cache.attach(p.tree)
 	}
-	if err := p.run(ctx); err != nil {
+	run := p.run
+	if e.options.Memory > 0 && p.tree.bytes() > e.options.Memory {
+		run = p.runStreaming
+	}
+	if err := run(ctx); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -229,8 +241,8 @@ func (e *Engine) prepare(ctx context.Context, slice Slice) ([]*kernels.TeacherTa
 		return teachers, nil
 	}
 	p := &pass{
-		engine: e, runner: func(w *worker) *model.Runner { return w.teacher }, tree: newTree([]*model.Network{&e.teacher.Network}, true),
-		corpus: c, units: e.units(missing, 1), group: 1,
+		engine: e, runner: func(w *worker) *model.Runner { return w.teacher }, hidden: e.teacher.Hidden,
+		tree: newTree([]*model.Network{&e.teacher.Network}, true), corpus: c, units: e.units(missing, 1), group: 1,
 	}
 	p.finish = func(w *worker, u *unit, done []arrival) {
 		x := done[0].x

@@ -20,6 +20,7 @@ import (
 type pass struct {
 	engine *Engine
 	runner func(*worker) *model.Runner
+	hidden int // width of a residual stream
 	tree   *tree
 	corpus *Corpus
 	units  []unit
@@ -32,14 +33,14 @@ type pass struct {
 	mu       sync.Mutex
 	changed  *sync.Cond
 	waiting  items
-	running  int // items
-	compute  [][]bool      // [units][nodes]
-	arrived  [][]arrival   // [units], not finished
-	expected []int // [units], arrivals to come
-	left     int   // their sum
-	spent    []time.Duration // [nodes], all units
+	running  int             // items
+	compute  [][]bool        // [units][nodes]
+	arrived  [][]arrival     // [units], not finished
+	expected []int           // [units], arrivals to come
+	left     int             // their sum
+	spent    []time.Duration // [nodes], all units of all runs
 	finished []time.Duration // [networks]
-	front    int           // when streaming: the depth that is being computed
+	front    int             // when streaming: the depth that is being computed
 	spare    [][]float32
 	failed   error
 }
@@ -76,7 +77,9 @@ func (p *pass) run(ctx context.Context) error {
 	p.changed = sync.NewCond(&p.mu)
 	p.waiting.less = p.before
 	p.compute, p.arrived, p.expected = make([][]bool, len(p.units)), make([][]arrival, len(p.units)), make([]int, len(p.units))
-	p.spent, p.finished = make([]time.Duration, len(p.tree.nodes)), make([]time.Duration, len(p.tree.leaf))
+	if p.spent == nil {
+		p.spent, p.finished = make([]time.Duration, len(p.tree.nodes)), make([]time.Duration, len(p.tree.leaf))
+	}
 	for u := range p.units {
 		heap.Push(&p.waiting, item{unit: u})
 		p.expected[u] = p.tree.leaves()
@@ -128,8 +131,7 @@ func (p *pass) next() (item, bool) {
 	p.running++
 	it := heap.Pop(&p.waiting).(item)
 	if depth := p.tree.nodes[it.node].depth; p.stream && depth > p.front {
-		p.front = depth
-		p.readAhead()
+		p.enter(depth)
 	}
 	return it, true
 }
@@ -153,33 +155,22 @@ func (p *pass) fail(err error) {
 
 // begin starts a unit, from the embeddings or from wherever the cache has its streams.
 func (p *pass) begin(w *worker, u int) {
-	text, c, nodes := &p.units[u], p.engine.cache, p.tree.nodes
-	values := text.tokens() * p.engine.model.Hidden
-	perSequence := values / len(text.sequences)
-	cached, compute := make([]bool, len(nodes)), make([]bool, len(nodes))
-	if c != nil {
-		c.mu.Lock()
-		for i := range nodes {
-			cached[i] = i > 0 && nodes[i].prefix != nil && c.has(nodes[i].prefix, p.corpus, text.sequences, perSequence)
-		}
+	text := &p.units[u]
+	values := text.tokens() * p.hidden
+	type source struct {
+		x    []float32
+		next []int
 	}
-	for i := len(nodes) - 1; i >= 0; i-- { // children before parents
-		compute[i] = len(nodes[i].networks) > 0
-		for _, child := range nodes[i].children {
-			compute[i] = compute[i] || compute[child]
-		}
-		if cached[i] && compute[i] {
-			compute[i] = false
-			x := p.buffer(values)
-			c.load(x, nodes[i].prefix, p.corpus, text.sequences)
-			p.branch(u, x, p.pending(compute, i))
-		}
+	var sources []source
+	p.compute[u] = p.plan(text, func(node int, next []int) {
+		x := p.buffer(values)
+		p.engine.cache.load(x, p.tree.nodes[node].prefix, p.corpus, text.sequences)
+		sources = append(sources, source{x, next})
+	})
+	for _, s := range sources {
+		p.branch(u, s.x, s.next)
 	}
-	if c != nil {
-		c.mu.Unlock()
-	}
-	p.compute[u] = compute
-	if !compute[0] {
+	if !p.compute[u][0] {
 		return
 	}
 	ids := make([]int32, 0, text.tokens())
@@ -192,6 +183,30 @@ func (p *pass) begin(w *worker, u int) {
 		return
 	}
 	p.proceed(w, u, 0, x)
+}
+
+// plan says which nodes must be computed for a unit. For a node that need not be, because the cache has its streams, it
+// calls cached with the children that start from it; the cache is locked meanwhile.
+func (p *pass) plan(text *unit, cached func(node int, next []int)) []bool {
+	c, nodes := p.engine.cache, p.tree.nodes
+	if c != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+	}
+	compute := make([]bool, len(nodes))
+	for i := len(nodes) - 1; i >= 0; i-- { // children before parents
+		next := p.pending(compute, i)
+		switch {
+		case len(nodes[i].networks) > 0:
+			compute[i] = true
+		case len(next) == 0:
+		case c != nil && i > 0 && nodes[i].prefix != nil && c.has(nodes[i].prefix, p.corpus, text.sequences, text.length*p.hidden):
+			cached(i, next)
+		default:
+			compute[i] = true
+		}
+	}
+	return compute
 }
 
 // advance computes nodes of a unit from x, the residual stream of the first one's parent, until none is left on the way.

@@ -1,2 +1,51 @@
 package evaluator
-func (p *pass) readAhead() {}
+
+import (
+	"context"
+
+	"github.com/finch-llm/finch/internal/mmap"
+)
+
+// streamBytes is how much the residual streams of a wave may take when weights are streamed: a wave is as much of the text
+// as all networks can be held at the same depth for.
+const streamBytes = 1 << 30
+
+// runStreaming runs the pass for models larger than memory. All nodes of one depth are computed, for every unit of a wave,
+// before the next depth's. So each block is read from disk once a wave, ahead of its use, and leaves memory behind it.
+func (p *pass) runStreaming(ctx context.Context) error {
+	p.stream = true
+	units := p.units
+	for len(units) > 0 {
+		n, bytes := 0, 0
+		for n < len(units) {
+			bytes += 4 * units[n].tokens() * p.hidden * (p.tree.leaves() + 1)
+			if n > 0 && bytes > streamBytes {
+				break
+			}
+			n++
+		}
+		p.units, p.front = units[:n], 0
+		p.advise(1, mmap.WillNeed)
+		if err := p.run(ctx); err != nil {
+			return err
+		}
+		p.advise(p.front, mmap.NotNeeded)
+		units = units[n:]
+	}
+	return nil
+}
+
+// enter is called when the first node of a depth is taken up: the depth after it is read meanwhile, the one before is
+// through. Advice about a block that somebody still reads costs time, no correctness.
+func (p *pass) enter(depth int) {
+	p.advise(depth+1, mmap.WillNeed)
+	p.advise(depth-1, mmap.NotNeeded)
+	p.front = depth
+}
+
+func (p *pass) advise(depth int, advice mmap.Advice) {
+	for _, m := range p.tree.weights(depth) {
+		mmap.Advise(m.Data, advice)
+		mmap.Advise(m.Mask, advice)
+	}
+}

@@ -94,12 +94,12 @@ func (t *tree) leaves() int {
 	return n
 }
 
-// matrices lists the weights that the nodes of one depth read, each once.
-func (t *tree) matrices(depth int) []*kernels.Matrix {
+// weights lists the matrices that the nodes of one depth read, each once.
+func (t *tree) weights(depth int) []*kernels.Matrix {
 	var list []*kernels.Matrix
 	seen := map[*kernels.Matrix]bool{}
 	for _, n := range t.nodes {
-		if n.depth != depth || n.block == nil {
+		if n.depth != depth || depth == 0 {
 			continue
 		}
 		for kind, m := range n.block.Layers {
@@ -110,4 +110,15 @@ func (t *tree) matrices(depth int) []*kernels.Matrix {
 		}
 	}
 	return list
+}
+
+// bytes is what all weights of the networks take, each counted once.
+func (t *tree) bytes() int64 {
+	var sum int64
+	for depth := range t.nodes[t.leaf[0]].depth + 1 {
+		for _, m := range t.weights(depth) {
+			sum += m.Bytes()
+		}
+	}
+	return sum
 }

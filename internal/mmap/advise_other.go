@@ -1,0 +1,6 @@
+//go:build !linux
+
+package mmap
+
+// Advise does nothing on this system, which pages by itself.
+func Advise([]byte, Advice) {}
