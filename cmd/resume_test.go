@@ -135,6 +135,9 @@ func TestSecond(t *testing.T) {
 	if p.end().code != -1 {
 		t.Skip("the first run ended before the second began")
 	}
+	if status := done(t, dir, "status").stdout; strings.Contains(status, "running") || !strings.Contains(status, "interrupted") {
+		t.Errorf("the run was killed:\n%s", status)
+	}
 	second.fails(t, 1, "another finch is running on finch.db", fmt.Sprintf("process %d", p.Process.Pid), "wait for it, or use another --db")
 	if reader.code != 0 || !strings.Contains(reader.stdout, "running") {
 		t.Errorf("status beside the run: exit code %d\n%s%s", reader.code, reader.stdout, reader.stderr)
