@@ -3,6 +3,7 @@ package experiment
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/finch-llm/finch/search"
 	"github.com/finch-llm/finch/store"
@@ -44,4 +45,21 @@ func (r *run) replay(b *search.Batch, now, old *store.BatchRecord) ([]float64, e
 		return nil, wrong("numbers of candidates")
 	}
 	return told(b, old.Scores), nil
+}
+
+// told is the fitness of each candidate of a batch: NaN for those that have no score because no file can hold them.
+func told(b *search.Batch, scores []store.Score) []float64 {
+	of := make(map[int64]float64, len(scores))
+	for _, s := range scores {
+		of[s.Candidate] = s.Fitness
+	}
+	fitness := make([]float64, len(b.Candidates))
+	for i, c := range b.Candidates {
+		f, ok := of[int64(c.ID+1)]
+		if !ok {
+			f = math.NaN()
+		}
+		fitness[i] = f
+	}
+	return fitness
 }

@@ -340,23 +340,6 @@ func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, u
 	return told(b, record.Scores), u, r.DB.RecordBatch(ctx, r.id, record)
 }
 
-// told is the fitness of each candidate of a batch: NaN for those that have no score because no file can hold them.
-func told(b *search.Batch, scores []store.Score) []float64 {
-	of := make(map[int64]float64, len(scores))
-	for _, s := range scores {
-		of[s.Candidate] = s.Fitness
-	}
-	fitness := make([]float64, len(b.Candidates))
-	for i, c := range b.Candidates {
-		f, ok := of[int64(c.ID+1)]
-		if !ok {
-			f = math.NaN()
-		}
-		fitness[i] = f
-	}
-	return fitness
-}
-
 // fitness is what the experiment minimises; NaN says that scoring failed.
 func (r *run) fitness(s *evaluator.Score) float64 {
 	f := s.MeanKL()
