@@ -28,12 +28,13 @@ func isTerminal(f *os.File) bool {
 
 // state is what both kinds of progress know about the current run.
 type state struct {
-	name     string
-	total    int64 // tokens
-	scored   int64 // tokens in this session
-	replayed int64 // tokens answered from the database
-	start    time.Time
-	update   experiment.Update
+	name   string
+	total  int64 // tokens
+	scored int64 // tokens in this session
+	known  int64 // tokens of answers that the database had, replayed or from the memo
+	memo   int   // scores from the memo
+	start  time.Time
+	update experiment.Update
 }
 
 func (s *state) begin(name string, seed uint64, tokens int64) {
@@ -42,11 +43,13 @@ func (s *state) begin(name string, seed uint64, tokens int64) {
 
 func (s *state) scoredBatch(u experiment.Update) {
 	s.update = u
+	known := u.Memo
 	if u.Replayed {
-		s.replayed += u.Tokens
-	} else {
-		s.scored += u.Tokens
+		known = u.Scores
 	}
+	s.known += int64(known) * u.Tokens
+	s.scored += int64(u.Scores-known) * u.Tokens
+	s.memo += u.Memo
 }
 
 // rate is tokens per second in this session.
@@ -63,11 +66,15 @@ func (s *state) left() time.Duration {
 	if rate == 0 {
 		return 0
 	}
-	return time.Duration(float64(max(0, s.total-s.scored-s.replayed)) / rate * float64(time.Second)).Round(time.Second)
+	return time.Duration(float64(max(0, s.total-s.scored-s.known)) / rate * float64(time.Second)).Round(time.Second)
 }
 
 func (s *state) text() string {
-	return fmt.Sprintf("generation %d/%d  best %.5f  %.0f tokens/s  %v left", s.update.Generation, s.update.Generations, s.update.Best, s.rate(), s.left())
+	text := fmt.Sprintf("generation %d/%d  best %.5f  %.0f tokens/s  %v left", s.update.Generation, s.update.Generations, s.update.Best, s.rate(), s.left())
+	if s.memo > 0 {
+		text += fmt.Sprintf("  %d scores from the memo", s.memo)
+	}
+	return text
 }
 
 // lines writes a line now and then.
@@ -101,8 +108,8 @@ func (l *lines) Scored(u experiment.Update) {
 }
 
 func (l *lines) End() {
-	fmt.Fprintf(l.out, "%s: ended after generation %d, %d tokens scored, %d from the database, %v\n",
-		l.name, l.update.Generation, l.scored, l.replayed, time.Since(l.start).Round(100*time.Millisecond))
+	fmt.Fprintf(l.out, "%s: ended after generation %d, %d tokens scored, %d from the database, %d scores from the memo, %v\n",
+		l.name, l.update.Generation, l.scored, l.known, l.memo, time.Since(l.start).Round(100*time.Millisecond))
 }
 
 // bars draws one live bar at a time.
@@ -158,7 +165,7 @@ func (b *bars) relabel() {
 func (b *bars) Scored(u experiment.Update) {
 	b.scoredBatch(u)
 	b.relabel()
-	b.bar.SetCurrent(b.scored + b.replayed)
+	b.bar.SetCurrent(b.scored + b.known)
 }
 
 func (b *bars) End() { b.close() }

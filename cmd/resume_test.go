@@ -135,6 +135,9 @@ func TestSecond(t *testing.T) {
 	if p.end().code != -1 {
 		t.Skip("the first run ended before the second began")
 	}
+	if status := done(t, dir, "status").stdout; strings.Contains(status, "running") || !strings.Contains(status, "interrupted") {
+		t.Errorf("the run was killed:\n%s", status)
+	}
 	second.fails(t, 1, "another finch is running on finch.db", fmt.Sprintf("process %d", p.Process.Pid), "wait for it, or use another --db")
 	if reader.code != 0 || !strings.Contains(reader.stdout, "running") {
 		t.Errorf("status beside the run: exit code %d\n%s%s", reader.code, reader.stdout, reader.stderr)
@@ -156,7 +159,7 @@ func TestAgain(t *testing.T) {
 // TestFresh sets all runs aside before it begins the first anew, so that an interruption cannot leave old ones among them.
 func TestFresh(t *testing.T) {
 	dir := copyOf(t, finishedRun(t))
-	p := start(t, dir, "run", "two.toml", "--fresh")
+	p := start(t, dir, "run", "two.toml", "--fresh", "--no-memo")
 	for p.running() && !strings.Contains(done(t, dir, "query", "SELECT count(*) AS n FROM runs WHERE status = 'running'", "--format", "csv").stdout, "1") {
 		time.Sleep(time.Millisecond)
 	}
@@ -169,6 +172,24 @@ func TestFresh(t *testing.T) {
 		t.Errorf("an old run is left:\n%s", status)
 	}
 	wantSame(t, dir, "run", "two.toml")
+}
+
+// TestMemo begins anew beside what was scored before, with the memo and without: only the work is another.
+func TestMemo(t *testing.T) {
+	dir := copyOf(t, finishedRun(t))
+	for _, test := range []struct {
+		args     []string
+		computed string
+	}{
+		{[]string{"run", "two.toml", "--fresh"}, "0"},
+		{[]string{"run", "two.toml", "--fresh", "--no-memo"}, "1"},
+	} {
+		wantSame(t, dir, test.args...)
+		got := done(t, dir, "query", "SELECT DISTINCT computed_tokens * 1.0 / tokens AS computed FROM cost", "--format", "csv").stdout
+		if got != "computed\n"+test.computed+"\n" {
+			t.Errorf("%v: share of tokens that were computed: %s", test.args, got)
+		}
+	}
 }
 
 // wantSame runs the experiments in a folder to their end, and wants what the uninterrupted run gave.

@@ -23,12 +23,15 @@ import (
 
 func newRun() *cobra.Command {
 	var only string
-	var fresh bool
+	var fresh, noMemo bool
 	c := &cobra.Command{
 		Use:   "run [experiments.toml]",
 		Short: "run, or resume, every experiment of a file",
 		Long: `run executes every experiment of a file, each with each of its seeds, and prints what came out. Everything is kept in the
-database (--db) as it happens: interrupt the command and give it again, and it goes on where it was.`,
+database (--db) as it happens: interrupt the command and give it again, and it goes on where it was.
+
+No network is scored twice on the same text: a score that any run in the database has is taken from it, bit for bit the one that would
+be computed. That holds for --fresh too; with --no-memo everything is computed.`,
 		Example: `  finch run experiments.toml
   finch run --only bits-3.5 --fresh
   finch run preset:long-bits-3.5`,
@@ -38,11 +41,12 @@ database (--db) as it happens: interrupt the command and give it again, and it g
 			if err != nil {
 				return err
 			}
-			return run(c, file, fresh)
+			return run(c, file, fresh, noMemo)
 		},
 	}
 	c.Flags().StringVar(&only, "only", "", "run only the experiment with this name")
 	c.Flags().BoolVar(&fresh, "fresh", false, "set earlier runs of these experiments aside and start anew")
+	c.Flags().BoolVar(&noMemo, "no-memo", false, "compute also those scores that the database has from other runs")
 	return c
 }
 
@@ -86,13 +90,14 @@ func levelTrait(name string) (configs.Trait, error) {
 	return configs.ParseLevel(name)
 }
 
-func run(c *cobra.Command, file *configs.File, fresh bool) error {
+func run(c *cobra.Command, file *configs.File, fresh, noMemo bool) error {
 	ctx, path := c.Context(), database(c)
 	session, err := newSession(c)
 	if err != nil {
 		return err
 	}
 	defer session.Close()
+	session.NoMemo = noMemo
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		// A mistake in the file must not leave an empty database behind. The session keeps what is prepared.
 		if _, _, err := prepare(ctx, session, file, true); err != nil {
@@ -159,9 +164,12 @@ func openForWriting(ctx context.Context, s *experiment.Session, path string) (re
 	}, nil
 }
 
+// lockFile is held by the process that writes to a database.
+func lockFile(db string) string { return db + ".lock" }
+
 // lockDatabase makes this process the one that writes to a database.
 func lockDatabase(path string) (*filelock.Lock, error) {
-	lock, err := filelock.Acquire(path + ".lock")
+	lock, err := filelock.Acquire(lockFile(path))
 	var held *filelock.HeldError
 	switch {
 	case errors.As(err, &held):

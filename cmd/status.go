@@ -1,8 +1,11 @@
 package cmd
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
+	"github.com/finch-llm/finch/internal/filelock"
 	"github.com/finch-llm/finch/store"
 )
 
@@ -14,7 +17,7 @@ func newStatus() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return withDatabase(c, func(db *store.DB) error {
-				t, err := db.Query(c.Context(), "status", nil)
+				t, err := standing(c, db)
 				if err != nil {
 					return err
 				}
@@ -28,4 +31,28 @@ func newStatus() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// standing is how each run stands. Those that the database has as running although no process holds it are shown as
+// interrupted: a killed process could not write that down, and whoever only reads must not.
+func standing(c *cobra.Command, db *store.DB) (*store.Table, error) {
+	before, err := filelock.Held(lockFile(database(c)))
+	if err != nil {
+		return nil, err
+	}
+	t, err := db.Query(c.Context(), "status", nil)
+	if err != nil {
+		return nil, err
+	}
+	after, err := filelock.Held(lockFile(database(c)))
+	if err != nil || before || after { // a run may begin or end meanwhile
+		return t, err
+	}
+	status := slices.Index(t.Columns, "status")
+	for _, row := range t.Rows {
+		if row[status] == string(store.Running) {
+			row[status] = string(store.Interrupted)
+		}
+	}
+	return t, nil
 }

@@ -20,6 +20,18 @@ func (r *run) measure(ctx context.Context, winner search.Candidate) error {
 	}
 	batch, _ := baseline.Ask()
 	naive := batch.Candidates[0]
+	costs := make([]cost, 3)
+	for i, c := range []struct {
+		what   string
+		genome search.Genome
+	}{{"winner", winner.Genome}, {"baseline", naive.Genome}} {
+		if costs[i], err = r.count(c.genome); err != nil {
+			return r.Config.Errorf("budget", "the %s cannot be written: %v: allow more, or add smaller levels", c.what, err)
+		}
+	}
+	if costs[2], err = r.dense(); err != nil {
+		return err
+	}
 	networks := []*model.Network{r.Network(winner.Genome), r.Network(naive.Genome), &r.Model.Network}
 	scores, err := r.engine.Score(ctx, networks, r.Evaluation.Whole())
 	if err != nil {
@@ -37,16 +49,7 @@ func (r *run) measure(ctx context.Context, winner search.Candidate) error {
 	won.Candidate = int64(winner.ID + 1)
 	difference := evaluator.PairedKL(&scores[0], &scores[1])
 	won.PairedDifference, won.PairedError = difference.Mean, difference.Half
-	costs := make([]cost, len(results))
-	for i, g := range []search.Genome{winner.Genome, naive.Genome} {
-		results[i].Genome = g.String()
-		if costs[i], err = r.count(g); err != nil {
-			return err
-		}
-	}
-	if costs[2], err = r.dense(); err != nil {
-		return err
-	}
+	won.Genome, results[1].Genome = winner.Genome.String(), naive.Genome.String()
 	for i, result := range results {
 		result.FileBytes, result.BitsPerWeight, result.Nonzeros = costs[i].file, r.bitsPerWeight(costs[i]), costs[i].nonzeros
 		if err := r.DB.PutResult(ctx, r.id, result); err != nil {

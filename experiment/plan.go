@@ -23,7 +23,7 @@ type Plan struct {
 }
 
 // recordBytes is about what one score and its candidate take in the database, indexes included.
-const recordBytes = 700
+const recordBytes = 850
 
 // Plans says what tasks will take, after measuring the speed of each model for a moment.
 func (s *Session) Plans(ctx context.Context, tasks []*Task) ([]Plan, error) {

@@ -19,8 +19,9 @@ type Problem struct {
 	*Task
 	Space *search.Space
 
-	sites []site // parallel to Space.Sites
-	fixed cost   // of all that is not a site
+	sites []site                           // parallel to Space.Sites
+	fixed cost                             // of all that is not a site
+	keys  map[*kernels.Matrix]compress.Key // of the built levels; nil in estimates
 }
 
 // site is a layer with its choices, or a gate with two.
@@ -212,7 +213,7 @@ func (p *Problem) constrain() {
 }
 
 // count is what a candidate costs, its file measured and not added up: after lost blocks a file may be a little smaller
-// than the sum that the search is bound by.
+// than the sum that the search is bound by. Where the target cannot hold it, the sum comes with the error.
 func (p *Problem) count(g search.Genome) (cost, error) {
 	total := p.fixed
 	for i, level := range g {
@@ -221,9 +222,12 @@ func (p *Problem) count(g search.Genome) (cost, error) {
 		}
 		total.add(p.sites[i].choices[level].cost)
 	}
-	var err error
-	total.file, err = p.target.Size(p.Network(g))
-	return total, err
+	size, err := p.target.Size(p.Network(g))
+	if err != nil {
+		return total, err
+	}
+	total.file = size
+	return total, nil
 }
 
 // bitsPerWeight is that of a candidate that costs c, over all layers of the model.

@@ -16,6 +16,8 @@ type Progress interface {
 type Update struct {
 	Generation, Generations int
 	Best                    float64 // fitness of the best candidate on its last slice
-	Tokens                  int64   // of this batch
+	Scores                  int     // asked for in this batch
+	Memo                    int     // of these, taken from the memo
+	Tokens                  int64   // of each
 	Replayed                bool
 }

@@ -3,6 +3,7 @@ package experiment
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/finch-llm/finch/search"
 	"github.com/finch-llm/finch/store"
@@ -12,14 +13,14 @@ import (
 var errOtherSearch = errors.New("the recorded run was made by a search that asked otherwise, by another version of finch perhaps: go on with that version, or start anew with --fresh")
 
 // replay takes the answers to a batch from its record, after checking that it is a record of these very questions.
-func replay(b *search.Batch, now, old *store.BatchRecord) ([]float64, error) {
+func (r *run) replay(b *search.Batch, now, old *store.BatchRecord) ([]float64, error) {
 	wrong := func(what string) error {
 		return fmt.Errorf("generation %d stage %d: %s differ: %w", b.Generation, b.Stage, what, errOtherSearch)
 	}
 	if now.Slice != old.Slice {
 		return nil, wrong("slices")
 	}
-	if len(now.Candidates) != len(old.Candidates) || len(b.Candidates) != len(old.Scores) {
+	if len(now.Candidates) != len(old.Candidates) {
 		return nil, wrong("numbers of candidates")
 	}
 	for i, c := range now.Candidates {
@@ -27,17 +28,38 @@ func replay(b *search.Batch, now, old *store.BatchRecord) ([]float64, error) {
 			return nil, wrong("candidates")
 		}
 	}
-	known := make(map[int64]float64, len(old.Scores))
+	scored := make(map[int64]bool, len(old.Scores))
 	for _, s := range old.Scores {
-		known[s.Candidate] = s.Fitness
+		scored[s.Candidate] = true
+	}
+	asked := 0
+	for _, c := range b.Candidates {
+		if !r.infeasible[c.ID] {
+			asked++
+			if !scored[int64(c.ID+1)] {
+				return nil, wrong("candidates")
+			}
+		}
+	}
+	if asked != len(scored) {
+		return nil, wrong("numbers of candidates")
+	}
+	return told(b, old.Scores), nil
+}
+
+// told is the fitness of each candidate of a batch: NaN for those that have no score because no file can hold them.
+func told(b *search.Batch, scores []store.Score) []float64 {
+	of := make(map[int64]float64, len(scores))
+	for _, s := range scores {
+		of[s.Candidate] = s.Fitness
 	}
 	fitness := make([]float64, len(b.Candidates))
 	for i, c := range b.Candidates {
-		f, ok := known[int64(c.ID+1)]
+		f, ok := of[int64(c.ID+1)]
 		if !ok {
-			return nil, wrong("candidates")
+			f = math.NaN()
 		}
 		fitness[i] = f
 	}
-	return fitness, nil
+	return fitness
 }

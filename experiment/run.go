@@ -11,6 +11,7 @@ import (
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
+	"github.com/finch-llm/finch/export"
 	"github.com/finch-llm/finch/internal/atomicfile"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
@@ -29,12 +30,17 @@ func (s *Session) Build(ctx context.Context, t *Task) (*Problem, error) {
 	if err := s.build(ctx, jobs); err != nil {
 		return nil, err
 	}
+	keys := map[*kernels.Matrix]compress.Key{}
 	p, err := t.problem(func(l *layer, c levelChoice) (*kernels.Matrix, compress.Info, error) {
-		return s.levels.Load(l.source.Key(c.level))
+		key := l.source.Key(c.level)
+		m, info, err := s.levels.Load(key)
+		keys[m] = key
+		return m, info, err
 	})
 	if err != nil {
 		return nil, err
 	}
+	p.keys = keys
 	if err := p.Space.Validate(); err != nil {
 		return nil, t.Config.Errorf("budget", "%v", err)
 	}
@@ -102,6 +108,8 @@ type run struct {
 	strategy search.Strategy
 	settings search.Settings
 	known    int // candidates recorded so far
+
+	infeasible map[int]bool // candidates that no file can hold, by ID
 }
 
 // SetAside supersedes the experiment's run with this seed, if there is one: Run then begins a new one.
@@ -119,7 +127,7 @@ func (s *Session) SetAside(ctx context.Context, config *configs.Experiment, seed
 // Run executes an experiment with one seed, or goes on where an earlier process stopped, and returns its run. When ctx
 // ends, what has been scored is committed and ctx's error returned.
 func (s *Session) Run(ctx context.Context, p *Problem, seed uint64) (id int64, err error) {
-	r := &run{Session: s, Problem: p, seed: seed}
+	r := &run{Session: s, Problem: p, seed: seed, infeasible: map[int]bool{}}
 	if r.engine, err = s.engine(p.Model, max(p.Calibration.Sequence, p.Evaluation.Sequence), p.topK()); err != nil {
 		return 0, err
 	}
@@ -227,7 +235,7 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 	opened := seconds()
 	batch, more := r.strategy.Ask()
 	for more {
-		answers, replayed, err := r.answer(ctx, &batch)
+		answers, update, err := r.answer(ctx, &batch)
 		if err != nil {
 			return err
 		}
@@ -239,10 +247,8 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 				}
 			}
 		}
-		r.Progress.Scored(Update{
-			Generation: batch.Generation, Generations: r.settings.Generations, Best: fitness,
-			Tokens: int64(batch.Tokens) * int64(len(batch.Candidates)), Replayed: replayed,
-		})
+		update.Best = fitness
+		r.Progress.Scored(update)
 		generation := batch.Generation
 		batch, more = r.strategy.Ask()
 		if !more || batch.Generation != generation {
@@ -297,47 +303,41 @@ const influenceSequences = 8
 
 // answer gives the fitness of every candidate of a batch: from the record if the batch is there, else by scoring it, in
 // which case it is committed before answer returns.
-func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, replayed bool, err error) {
+func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, u Update, err error) {
 	slice, err := r.Calibration.Draw(search.SliceRand(r.seed, b.Generation, b.Stage), b.Tokens)
 	if err != nil {
-		return nil, false, r.Config.Errorf("search.tokens", "%v", err)
+		return nil, u, r.Config.Errorf("search.tokens", "%v", err)
 	}
 	record, err := r.batchRecord(b, slice)
 	if err != nil {
-		return nil, false, err
+		return nil, u, err
 	}
+	u = Update{Generation: b.Generation, Generations: r.settings.Generations, Scores: len(b.Candidates), Tokens: int64(b.Tokens)}
 	old, ok, err := r.DB.Batch(ctx, r.id, b.Generation, b.Stage)
 	if err != nil {
-		return nil, false, err
+		return nil, u, err
 	}
 	if ok {
-		fitness, err = replay(b, &record, &old)
-		return fitness, true, err
+		u.Replayed = true
+		fitness, err = r.replay(b, &record, &old)
+		return fitness, u, err
 	}
-	networks := make([]*model.Network, len(b.Candidates))
-	for i, c := range b.Candidates {
-		networks[i] = r.Network(c.Genome)
+	if record.Scores, err = r.score(ctx, b, slice); err != nil {
+		return nil, u, err
 	}
-	scores, err := r.engine.Score(ctx, networks, slice)
-	if err != nil {
-		return nil, false, err
-	}
-	fitness = make([]float64, len(scores))
-	for i := range scores {
-		fitness[i] = r.fitness(&scores[i])
-		record.Scores = append(record.Scores, store.Score{
-			Candidate: int64(b.Candidates[i].ID + 1), Fitness: fitness[i], KL: scores[i].MeanKL(), PPL: scores[i].Perplexity(),
-			Tokens: int64(scores[i].Tokens), Seconds: scores[i].Time.Seconds(), KernelPath: r.engine.Path(),
-		})
-		if math.IsNaN(fitness[i]) {
+	for _, s := range record.Scores {
+		if s.Memo {
+			u.Memo++
+		}
+		if math.IsNaN(s.Fitness) {
 			for k := range record.Candidates {
-				if record.Candidates[k].ID == int64(b.Candidates[i].ID+1) {
+				if record.Candidates[k].ID == s.Candidate {
 					record.Candidates[k].Status = store.CandidateFailed
 				}
 			}
 		}
 	}
-	return fitness, false, r.DB.RecordBatch(ctx, r.id, record)
+	return told(b, record.Scores), u, r.DB.RecordBatch(ctx, r.id, record)
 }
 
 // fitness is what the experiment minimises; NaN says that scoring failed.
@@ -366,13 +366,17 @@ func (r *run) batchRecord(b *search.Batch, slice evaluator.Slice) (store.BatchRe
 			continue
 		}
 		r.known = c.ID + 1
+		status := store.CandidateScored
 		total, err := r.count(c.Genome)
-		if err != nil {
+		if errors.Is(err, export.ErrNoBlocks) {
+			status = store.CandidateInfeasible
+			r.infeasible[c.ID] = true
+		} else if err != nil {
 			return record, err
 		}
 		record.Candidates = append(record.Candidates, store.Candidate{
 			ID: int64(c.ID + 1), Slot: c.Slot, Genome: c.Genome.String(), Parent: int64(c.Parent + 1), Operator: c.Operator,
-			FileBytes: total.file, BitsPerWeight: r.bitsPerWeight(total), Nonzeros: total.nonzeros, Status: store.CandidateScored,
+			FileBytes: total.file, BitsPerWeight: r.bitsPerWeight(total), Nonzeros: total.nonzeros, Status: status,
 		})
 	}
 	return record, nil

@@ -30,7 +30,7 @@ func fingerprint(t *testing.T, s *Session, id int64) string {
 }
 
 // TestResume stops a run after every one of its batches in turn, goes on in another session, and wants the record of a run
-// that was never stopped.
+// that was never stopped: computed every other time, and else from the memo.
 func TestResume(t *testing.T) {
 	place := newPlace(t)
 	for name, lines := range map[string]string{
@@ -50,6 +50,7 @@ func TestResume(t *testing.T) {
 			db := name + "-stopped.db"
 			for after := 1; after < batches; after++ {
 				s := place.session(t, db)
+				s.NoMemo = after%2 == 0
 				if err := s.SetAside(context.Background(), e, 7); err != nil {
 					t.Fatal(err)
 				}
@@ -63,6 +64,7 @@ func TestResume(t *testing.T) {
 					t.Errorf("the run is %s, %v", r.Status, err)
 				}
 				again := place.session(t, db)
+				again.NoMemo = s.NoMemo
 				if got := run1(t, again, build(t, again, e)); got != id {
 					t.Errorf("run %d went on as run %d", id, got)
 				}
@@ -184,7 +186,7 @@ func runBroken(t *testing.T, s *Session, p *Problem, fail func([]evaluator.Score
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{Session: s, Problem: p, seed: 7, engine: &broken{real, fail}}
+	r := &run{Session: s, Problem: p, seed: 7, infeasible: map[int]bool{}, engine: &broken{real, fail}}
 	if err := r.begin(context.Background()); err != nil {
 		t.Fatal(err)
 	}

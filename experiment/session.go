@@ -26,6 +26,7 @@ type Session struct {
 	Progress Progress
 	Clock    func() time.Time
 	Version  string
+	NoMemo   bool // compute every score, also those that the database knows
 
 	tasks   map[*configs.Experiment]*Task
 	models  map[string]*model.Model

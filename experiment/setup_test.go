@@ -90,6 +90,7 @@ func (p place) session(t *testing.T, name string) *Session {
 // watch counts batches and may stop the run after one.
 type watch struct {
 	scored, replayed int
+	memo             int // scores
 	after            int
 	stop             func()
 }
@@ -99,6 +100,7 @@ func (w *watch) Begin(string, uint64, int64) {}
 func (w *watch) End()                        {}
 
 func (w *watch) Scored(u Update) {
+	w.memo += u.Memo
 	if u.Replayed {
 		w.replayed++
 	} else {

@@ -1,7 +1,6 @@
 package export
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -118,7 +117,7 @@ func (t *ggufTarget) layOut(n *model.Network) (gguf.Header, []tensor, error) {
 		}
 	}
 	if kept == 0 {
-		return gguf.Header{}, nil, errors.New("every block is dropped: llama.cpp loads no model without blocks")
+		return gguf.Header{}, nil, ErrNoBlocks
 	}
 	h := gguf.Header{Meta: set(t.meta, fileTypeKey, gguf.ValueOf(fileType(n)))}
 	h.Meta = set(h.Meta, blockCountKey(t.m), gguf.ValueOf(uint32(kept)))

@@ -14,6 +14,7 @@
 package export
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -36,6 +37,9 @@ type Target interface {
 	// Write writes the file.
 	Write(w io.Writer, n *model.Network) error
 }
+
+// ErrNoBlocks says that a GGUF cannot hold a network because every block is dropped.
+var ErrNoBlocks = errors.New("every block is dropped: llama.cpp loads no model without blocks")
 
 // For finds a target by its name in the experiment file. The error says why the format cannot hold the model.
 func For(name string, m *model.Model) (Target, error) {

@@ -96,14 +96,14 @@ func insertBatch(ctx context.Context, tx *sql.Tx, run int64, b BatchRecord) erro
 			return fmt.Errorf("candidate %d: %w", c.ID, err)
 		}
 	}
-	insertScore, err := tx.PrepareContext(ctx, "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+	insertScore, err := tx.PrepareContext(ctx, "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''))")
 	if err != nil {
 		return err
 	}
 	defer insertScore.Close()
 	for _, s := range b.Scores {
 		if _, err := insertScore.ExecContext(ctx, run, slice, s.Candidate, b.Stage, number(s.Fitness), number(s.KL),
-			number(s.PPL), s.Tokens, s.Seconds, s.KernelPath, s.Memo); err != nil {
+			number(s.PPL), s.Tokens, s.Seconds, s.KernelPath, s.Memo, s.Key); err != nil {
 			return fmt.Errorf("score of candidate %d: %w", s.Candidate, err)
 		}
 	}
@@ -150,10 +150,10 @@ func readBatch(ctx context.Context, tx *sql.Tx, run int64, generation, stage int
 	err = each(ctx, tx, func(row *sql.Rows) error {
 		var s Score
 		err := row.Scan(&s.Candidate, float{&s.Fitness}, float{&s.KL}, float{&s.PPL}, &s.Tokens, &s.Seconds,
-			&s.KernelPath, &s.Memo)
+			&s.KernelPath, &s.Memo, &s.Key)
 		b.Scores = append(b.Scores, s)
 		return err
-	}, `SELECT candidate, fitness, kl, ppl, tokens, seconds, kernel_path, memo
+	}, `SELECT candidate, fitness, kl, ppl, tokens, seconds, kernel_path, memo, coalesce(key, '')
 		FROM scores WHERE run_id = ? AND slice = ? ORDER BY candidate`, run, slice)
 	if err != nil {
 		return BatchRecord{}, false, err

@@ -12,8 +12,9 @@ import (
 	"math"
 )
 
-// What hashes cover. Run ids and slice ids stand for nothing outside their database, and seconds and memo say how a score
-// was come by: all four are left out, so that a resumed run has the hashes of an uninterrupted one. ?1 is the run.
+// What hashes cover. Run ids and slice ids stand for nothing outside their database, seconds and memo say how a score was
+// come by, and its key says again what the other columns say: all five are left out, so that a resumed run has the hashes
+// of an uninterrupted one, and a score from the memo those of a computed one. ?1 is the run.
 const (
 	hashedRun = `SELECT experiment, method, seed, config_hash, model_hash, calibration_hash, evaluation_hash, target, budget,
 		limit_bytes, kernel_path FROM runs WHERE id = ?1`

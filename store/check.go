@@ -67,6 +67,12 @@ var invariants = []struct{ name, query string }{
 		SELECT s.run_id, count(*) || ' scores were computed with ' || s.kernel_path || ', the run states ' || r.kernel_path
 		FROM runs r JOIN scores s ON s.run_id = r.id
 		WHERE s.kernel_path <> r.kernel_path GROUP BY s.run_id, s.kernel_path`},
+	// Not that every score from the memo has the one that it was taken from: that one may have gone with its run.
+	{"memo", `
+		SELECT s.run_id, 'candidate ' || s.candidate || ' has another score on slice ' || s.slice || ' than candidate ' ||
+		    o.candidate || ' of run ' || o.run_id || ' on its slice ' || o.slice || ', which has the same key'
+		FROM scores s CROSS JOIN scores o ON o.key = s.key AND o.memo = 0
+		WHERE s.fitness IS NOT o.fitness OR s.kl IS NOT o.kl OR s.ppl IS NOT o.ppl OR s.tokens <> o.tokens`},
 }
 
 // Check looks for damage and broken rules: SQLite's own integrity and foreign keys, the invariants of the record, the chain

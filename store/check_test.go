@@ -84,6 +84,7 @@ func TestCheckFinds(t *testing.T) {
 	whole := filepath.Join(t.TempDir(), "whole.db")
 	db := openTest(t, whole)
 	putRun(t, db, "a", 1, 3, 1)
+	putRun(t, db, "other", 1, 3, 2) // from the memo
 	must(t, db.Close())
 	sound, err := os.ReadFile(whole)
 	must(t, err)
@@ -115,6 +116,8 @@ func TestCheckFinds(t *testing.T) {
 		{"candidate over budget", "UPDATE candidates SET file_bytes = 2001 WHERE id = 2", "2001 bytes of 2000"},
 		{"winner over budget", "UPDATE results SET file_bytes = 2001 WHERE role = 'winner'", "the winner takes 2001 bytes"},
 		{"kernel path", "UPDATE scores SET kernel_path = 'avx2' WHERE slice = 1", "3 scores were computed with avx2"},
+		{"score from the memo", "UPDATE scores SET kl = kl / 2 WHERE run_id = 2 AND slice = 3 AND candidate = 5",
+			"candidate 5 has another score on slice 3 than candidate 5 of run 1 on its slice 3"},
 		{"foreign key", "UPDATE events SET run_id = 88", "events refers to a missing row of runs"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

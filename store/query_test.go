@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,6 +108,8 @@ func TestAnswers(t *testing.T) {
 		{"operators", map[string]any{"run": "bits-4"}, "operator", []any{"swap", "flip", "start"}},
 		{"operators", map[string]any{"run": "bits-4"}, "comparisons", []any{int64(1), int64(0), int64(0)}},
 		{"operators", map[string]any{"run": "bits-4"}, "became_best", []any{int64(1), int64(0), int64(1)}},
+		{"compare", map[string]any{"runs": "open"}, "tokens", []any{int64(5632)}},
+		{"compare", map[string]any{"runs": "open"}, "computed_tokens", []any{int64(4096)}},
 		{"cost", nil, "evaluations", []any{int64(19), int64(19), int64(9), int64(4)}},
 		{"cost", nil, "memo_hits", []any{int64(0), int64(0), int64(0), int64(3)}},
 		{"cost", map[string]any{"run": "open"}, "computed_tokens", []any{int64(4096)}},
@@ -125,6 +128,35 @@ func TestAnswers(t *testing.T) {
 		if !slices.EqualFunc(got, c.want, near) {
 			t.Errorf("%s %v: %s = %v, want %v", c.query, c.params, c.column, got, c.want)
 		}
+	}
+}
+
+// Mutations are counted by what they change, not by their text.
+func TestOperatorKinds(t *testing.T) {
+	db := newTest(t)
+	run, err := db.BeginRun(ctx, testRun("a", 1))
+	must(t, err)
+	b := BatchRecord{}
+	for i, operator := range []string{
+		"start", "uniform sparse-0.60+2",
+		"blk.0.attn_q q4_k>q3_k, blk.1.attn_q q3_k>q4_k",
+		"blk.0.ffn_up sparse-0.50+q4_0>q8_0, blk.2.ffn_up q8_0>sparse-0.50+q4_0",
+		"blk.0.attn drop>keep, blk.3.attn keep>drop",
+		"blk.0 keep>drop",
+		"blk.0.attn_q q4_k>q3_k, blk.0.mlp keep>drop, blk.1.attn_q q3_k>q4_k, blk.2.attn_q q3_k>q4_k, +12 more",
+	} {
+		b.Candidates = append(b.Candidates, Candidate{ID: int64(i + 1), Operator: operator})
+	}
+	must(t, db.RecordBatch(ctx, run, b))
+	var got []string
+	table := ask(t, db, "operators", nil)
+	kinds, changes, candidates := column(t, table, "operator"), column(t, table, "changes"), column(t, table, "candidates")
+	for i := range kinds {
+		got = append(got, fmt.Sprintf("%d %v of %d", candidates[i], kinds[i], changes[i]))
+	}
+	want := []string{"2 levels of 2", "1 levels and sublayers of 16", "1 start of 0", "1 sublayers of 1", "1 sublayers of 2", "1 uniform sparse-0.60+2 of 0"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
@@ -193,6 +225,7 @@ func TestQueryPlans(t *testing.T) {
 		{"view level_per_layer", "SELECT * FROM level_per_layer WHERE run_id = 1 AND role = 'winner'", nil},
 		{"view cost", "SELECT * FROM cost WHERE run_id = 1", nil},
 		{"scores of a candidate", "SELECT * FROM scores WHERE run_id = 1 AND candidate = 3", nil},
+		{"memo", strings.Replace(memoQuery, "?1", `'["x"]'`, 1), nil},
 		{"chain", strings.NewReplacer("?1", "1", "?2", "0", "?3", "0").Replace(hashedScores), nil},
 		{"candidates of a generation", strings.NewReplacer("?1", "1", "?2", "0", "?3", "0").Replace(hashedCandidates), nil},
 	} {

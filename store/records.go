@@ -101,7 +101,8 @@ type Score struct {
 	Tokens     int64
 	Seconds    float64 // how it was come by, not part of the result: neither compared nor hashed
 	KernelPath string
-	Memo       bool // taken from the memo; like Seconds, neither compared nor hashed
+	Memo       bool   // taken from the memo; like Seconds, neither compared nor hashed
+	Key        string // hash of all that the score depends on, under which Memo finds it; "": none. Neither compared nor hashed
 }
 
 // BatchRecord is one stage of one generation: its slice, the candidates it saw first, and everyone's scores.

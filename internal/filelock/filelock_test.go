@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 )
 
 func TestSecondHolderIsToldOfTheFirst(t *testing.T) {
@@ -27,6 +28,47 @@ func TestSecondHolderIsToldOfTheFirst(t *testing.T) {
 		t.Fatalf("after release: %v", err)
 	}
 	second.Release()
+}
+
+func TestHeld(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	wantHeld := func(want bool) {
+		t.Helper()
+		if held, err := Held(path); held != want || err != nil {
+			t.Errorf("held: %v, %v, want %v", held, err, want)
+		}
+	}
+	wantHeld(false)
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("asking made the file: %v", err)
+	}
+	lock, err := Acquire(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantHeld(true)
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	wantHeld(false)
+}
+
+// Whoever asks is not taken for a holder.
+func TestAcquireBesideHeld(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if held, err := tryLock(f); held || err != nil { // as Held does, for a long instant
+		t.Fatal(held, err)
+	}
+	time.AfterFunc(2*instant, func() { f.Close() })
+	lock, err := Acquire(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock.Release()
 }
 
 func TestAcquireInAMissingFolder(t *testing.T) {
