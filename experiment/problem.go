@@ -9,6 +9,7 @@ import (
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/internal/mmap"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/search"
@@ -250,6 +251,18 @@ func (p *Problem) Network(g search.Genome) *model.Network {
 		}
 	}
 	return n
+}
+
+// Touch reads every level into memory, as a search does in time, and returns how many bytes they are.
+func (p *Problem) Touch() (bytes int64) {
+	for i := range p.sites {
+		for _, c := range p.sites[i].choices {
+			if c.matrix != nil {
+				bytes += mmap.Touch(c.matrix.Data) + mmap.Touch(c.matrix.Mask)
+			}
+		}
+	}
+	return bytes
 }
 
 // describeBudget writes a budget for people.

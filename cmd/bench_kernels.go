@@ -1,0 +1,152 @@
+package cmd
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/kernels"
+)
+
+// benchTokens is how many tokens the multiplies are measured with: those of one sequence.
+const benchTokens = 512
+
+func newBenchKernels() *cobra.Command {
+	var asJSON bool
+	var rounds int
+	c := &cobra.Command{
+		Use:   "kernels",
+		Short: "the matrix multiply of one core, for layers of known models in every kind of storage",
+		Long: `kernels multiplies 512 tokens with layers of finchling, SmolLM2-135M and Llama-3-8B on one core, unpacking the weights from
+each kind of storage, and compares with the peak of that core. m is tokens, n outputs, k inputs.`,
+		Example: "  finch bench kernels --kernels avx512 --json",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			path, err := kernelPath(c)
+			if err != nil {
+				return err
+			}
+			if rounds < 1 {
+				return usagef("--rounds %d: write 1 or more", rounds)
+			}
+			r, err := benchKernels(c, path, rounds)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c, r)
+			}
+			r.print(c)
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().IntVar(&rounds, "rounds", 5, "measure every case so many times and take the best")
+	return c
+}
+
+// kernelBench is what bench kernels prints.
+type kernelBench struct {
+	Path      string       `json:"path"`
+	Peak      float64      `json:"peak_gflops"`
+	Cases     []kernelCase `json:"cases"`
+	MinOfPeak float64      `json:"min_of_peak"`
+}
+
+type kernelCase struct {
+	Name   string  `json:"name"`
+	M      int     `json:"m"`
+	N      int     `json:"n"`
+	K      int     `json:"k"`
+	Format string  `json:"format"`
+	GFLOPS float64 `json:"gflops"`
+	OfPeak float64 `json:"of_peak"`
+
+	weights *kernels.Matrix
+}
+
+// benchLayers are the shapes of some models' layers, outputs and inputs.
+var benchLayers = []struct {
+	name       string
+	rows, cols int
+}{
+	{"finchling attn_q", 256, 256}, {"finchling ffn_up", 768, 256}, {"finchling ffn_down", 256, 768}, {"finchling output", 4096, 256},
+	{"smollm2 attn_k", 192, 576}, {"smollm2 attn_q", 576, 576}, {"smollm2 ffn_up", 1536, 576}, {"smollm2 ffn_down", 576, 1536},
+	{"smollm2 output", 49152, 576},
+	{"llama-3-8b attn_k", 1024, 4096}, {"llama-3-8b attn_q", 4096, 4096}, {"llama-3-8b ffn_up", 14336, 4096}, {"llama-3-8b ffn_down", 4096, 14336},
+}
+
+func benchKernels(c *cobra.Command, path *kernels.Path, rounds int) (*kernelBench, error) {
+	r := &kernelBench{Path: path.Name()}
+	for _, l := range benchLayers {
+		for _, f := range []kernels.Format{kernels.BF16, kernels.Q8_0, kernels.Q4_K} {
+			if l.cols%f.BlockWeights() == 0 {
+				r.Cases = append(r.Cases, kernelCase{Name: l.name, M: benchTokens, N: l.rows, K: l.cols, Format: f.String(), weights: repeated(f, l.rows, l.cols)})
+			}
+		}
+	}
+	worker := path.NewWorker()
+	for range rounds {
+		for i := range r.Cases {
+			if err := c.Context().Err(); err != nil {
+				return nil, err
+			}
+			k := &r.Cases[i]
+			r.Peak = max(r.Peak, measurePeak(path, 1)/1e9)
+			k.GFLOPS = max(k.GFLOPS, k.measure(worker)/1e9)
+		}
+	}
+	r.MinOfPeak = r.Cases[0].GFLOPS / r.Peak
+	for i := range r.Cases {
+		r.Cases[i].OfPeak = r.Cases[i].GFLOPS / r.Peak
+		r.MinOfPeak = min(r.MinOfPeak, r.Cases[i].OfPeak)
+	}
+	return r, nil
+}
+
+// measure is the floating-point operations per second of some multiplies, after one that pages in the memory.
+func (k *kernelCase) measure(w *kernels.Worker) float64 {
+	x, dst := make([]float32, k.M*k.K), make([]float32, k.M*k.N)
+	for i := range x {
+		x[i] = float32(i%7) - 3
+	}
+	w.MatMul(dst, x, k.M, k.weights)
+	n := 0
+	start := time.Now()
+	for n == 0 || time.Since(start) < 20*time.Millisecond {
+		w.MatMul(dst, x, k.M, k.weights)
+		n++
+	}
+	return 2 * float64(n) * float64(k.M) * float64(k.N) * float64(k.K) / time.Since(start).Seconds()
+}
+
+// repeated is a matrix of normally distributed weights, a few rows of them over and over.
+func repeated(f kernels.Format, rows, cols int) *kernels.Matrix {
+	rng := rand.New(rand.NewPCG(1, 1))
+	some := make([]float32, 8*cols)
+	for i := range some {
+		some[i] = float32(rng.NormFloat64())
+	}
+	blocks := make([]byte, 8*f.RowBytes(cols))
+	compress.EncodeBlocks(blocks, f, some)
+	m := &kernels.Matrix{Format: f, Rows: rows, Cols: cols, Data: make([]byte, rows*f.RowBytes(cols))}
+	for at := 0; at < len(m.Data); {
+		at += copy(m.Data[at:], blocks)
+	}
+	return m
+}
+
+func (r *kernelBench) print(c *cobra.Command) {
+	t := table.NewWriter()
+	t.SetOutputMirror(c.OutOrStdout())
+	t.AppendHeader(table.Row{"layer", "m × n × k", "stored as", "GFLOP/s", "of peak"})
+	for _, k := range r.Cases {
+		t.AppendRow(table.Row{k.Name, fmt.Sprintf("%d × %d × %d", k.M, k.N, k.K), k.Format, fmt.Sprintf("%.0f", k.GFLOPS), fmt.Sprintf("%.0f %%", 100*k.OfPeak)})
+	}
+	t.Render()
+	fmt.Fprintf(c.OutOrStdout(), "%s, peak %.0f GFLOP/s of one core, at least %.0f %% of it\n", r.Path, r.Peak, 100*r.MinOfPeak)
+}
