@@ -28,8 +28,8 @@
 // # Matrix multiply
 //
 // For each panel of rows, W is unpacked from its blocks once per call, packed [columns][rows of the panel] and multiplied with
-// all tokens, tile by tile, with the tile's sums in registers (12 × 32 with AVX-512, 6 × 16 with AVX2 and NEON). The design is that of Goto and
-// van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008.
+// all tokens, tile by tile, with the tile's sums in registers (12 × 32 with AVX-512, 6 × 16 with AVX2 and NEON). The design is
+// that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008.
 //
 // Functions check shapes and panic where they do not fit: that is an error of the program. They do not check values:
 // NaN and infinity come out as NaN or infinity.
