@@ -9,10 +9,12 @@
 //	avx512bf16  matrix multiply with x and W rounded to bf16 (nearest even) and fp32 sums; the rest is avx512
 //	avx512      fp32 with AVX-512
 //	avx2        fp32 with AVX2 and FMA
+//	neon        fp32 with NEON, on every arm64
 //	portable    fp32 in plain C, on every architecture
 //
-// The last three multiply exactly what is stored; avx512 and avx2 give the same bits everywhere, portable differs from them
-// by the rounding that a fused multiply-add saves. bf16 rounding costs a relative 2⁻⁹ per factor, takes denormals for zero,
+// All but the first multiply exactly what is stored; avx512, avx2 and neon give the same bits everywhere, portable differs
+// from them by the rounding that a fused multiply-add saves, and is itself the same on every architecture. Only the last bits
+// of Score may differ between architectures, whose math.Log differ. bf16 rounding costs a relative 2⁻⁹ per factor, takes denormals for zero,
 // and turns values above 3.39e38 into infinity. Attention, softmax, norms and the head's sums are at least fp32 on all paths.
 //
 // # Order of summation
@@ -26,8 +28,8 @@
 // # Matrix multiply
 //
 // For each panel of rows, W is unpacked from its blocks once per call, packed [columns][rows of the panel] and multiplied with
-// all tokens, tile by tile, with the tile's sums in registers (12 × 32 with AVX-512). The design is that of Goto and
-// van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008.
+// all tokens, tile by tile, with the tile's sums in registers (12 × 32 with AVX-512, 6 × 16 with AVX2 and NEON). The design is
+// that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008.
 //
 // Functions check shapes and panic where they do not fit: that is an error of the program. They do not check values:
 // NaN and infinity come out as NaN or infinity.

@@ -151,7 +151,7 @@ func TestRope(t *testing.T) {
 // With up = 1 this also measures the exponential: for large negative gates silu is gate·e^gate to within a rounding.
 func TestSwiGLU(t *testing.T) {
 	inf := float32(math.Inf(1))
-	gate := []float32{0, 1, -1, 87, -87, 88.5, -88.5, -95, 200, -200, 0x1p-140, inf, float32(math.NaN())}
+	gate := []float32{0, 1, -1, 87, -87, 88.5, -88.5, -95, 200, -200, 0x1p-140, inf, -inf, float32(math.NaN())}
 	for x := float32(-86); x < 86; x += 0.0137 {
 		gate = append(gate, x)
 	}

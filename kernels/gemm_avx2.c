@@ -1,18 +1,14 @@
-// fp32 multiply with AVX2 and FMA: every output is one chain of fused multiply-adds over the columns in order, as in
-// gemm_avx512.c, and so bit-identical to it.
+// Packing for the multiply with AVX2 and FMA (gemm_6x16.h): 8 × 8 transpositions.
 #if defined(__x86_64__)
-#include <immintrin.h>
-#include <string.h>
+#define ISA_AVX2
+#include "vec.h"
 
-#include "kernels.h"
+FN vec broadcast(const float *x, int t) { return v_set(x[t]); }
 
-#define AVX2 __attribute__((target("avx2,fma")))
-#define AVX2_INLINE static inline __attribute__((always_inline)) AVX2
-
-enum { TILE = 6, PANEL = 16 };
+#include "gemm_6x16.h"
 
 // r[i] lane j <-> r[j] lane i, 8 × 8.
-AVX2_INLINE void transpose(__m256 r[8]) {
+FN void transpose(__m256 r[8]) {
   __m256 s[8];
   for (int i = 0; i < 8; i += 2) {
     s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
@@ -32,17 +28,17 @@ AVX2_INLINE void transpose(__m256 r[8]) {
 }
 
 // The first n of eight floats, zeros after them.
-AVX2_INLINE __m256 load_first(const float *x, int64_t n) {
+FN __m256 load_first(const float *x, int64_t n) {
   if (n >= 8) return _mm256_loadu_ps(x);
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
   return _mm256_maskload_ps(x, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane));
 }
 
-AVX2_INLINE void load_block(__m256 r[8], const float *x, int64_t stride, int64_t rows, int64_t cols) {
+FN void load_block(__m256 r[8], const float *x, int64_t stride, int64_t rows, int64_t cols) {
   for (int i = 0; i < 8; i++) r[i] = i < rows ? load_first(x + i * stride, cols) : _mm256_setzero_ps();
 }
 
-AVX2 static void pack_x(uint32_t *dst, const float *x, int64_t stride, int64_t tokens, int64_t cols) {
+TARGET static void pack_x(uint32_t *dst, const float *x, int64_t stride, int64_t tokens, int64_t cols) {
   float *out = (float *)dst;
   for (int64_t k = 0; k < cols; k += 8) {
     __m256 r[8];
@@ -53,7 +49,7 @@ AVX2 static void pack_x(uint32_t *dst, const float *x, int64_t stride, int64_t t
   }
 }
 
-AVX2 static void pack_w(uint32_t *dst, const float *w, int64_t stride, int64_t rows, int64_t cols) {
+TARGET static void pack_w(uint32_t *dst, const float *w, int64_t stride, int64_t rows, int64_t cols) {
   float *out = (float *)dst;
   for (int64_t k = 0; k < cols; k += 8)
     for (int half = 0; half < 16; half += 8) {
@@ -62,70 +58,6 @@ AVX2 static void pack_w(uint32_t *dst, const float *w, int64_t stride, int64_t r
       transpose(r);
       for (int i = 0; i < 8; i++) _mm256_store_ps(out + (k + i) * PANEL + half, r[i]);
     }
-}
-
-AVX2_INLINE void tile(const int tokens, float *dst, int64_t stride, const float *x, const float *w, int64_t units) {
-  __m256 sum[TILE][2];
-#pragma GCC unroll 6
-  for (int t = 0; t < tokens; t++) {
-    sum[t][0] = _mm256_loadu_ps(dst + t * stride);
-    sum[t][1] = _mm256_loadu_ps(dst + t * stride + 8);
-  }
-  for (int64_t k = 0; k < units; k++, x += TILE, w += PANEL) {
-    const __m256 w0 = _mm256_load_ps(w), w1 = _mm256_load_ps(w + 8);
-#pragma GCC unroll 6
-    for (int t = 0; t < tokens; t++) {
-      const __m256 a = _mm256_broadcast_ss(x + t);
-      sum[t][0] = _mm256_fmadd_ps(a, w0, sum[t][0]);
-      sum[t][1] = _mm256_fmadd_ps(a, w1, sum[t][1]);
-    }
-  }
-#pragma GCC unroll 6
-  for (int t = 0; t < tokens; t++) {
-    _mm256_storeu_ps(dst + t * stride, sum[t][0]);
-    _mm256_storeu_ps(dst + t * stride + 8, sum[t][1]);
-  }
-}
-
-// Accumulators start and end in a whole tile in memory, so that row tails need no masks.
-AVX2 static void multiply(float *dst, int64_t stride, const uint32_t *x, const uint32_t *w, int64_t units,
-                          int64_t tokens, int64_t outputs, int add) {
-  float sums[TILE * PANEL] = {0};
-  if (add)
-    for (int64_t t = 0; t < tokens; t++) memcpy(sums + t * PANEL, dst + t * stride, outputs * sizeof *sums);
-  const float *xs = (const float *)x, *ws = (const float *)w;
-  switch (tokens) {
-    case 1: tile(1, sums, PANEL, xs, ws, units); break;
-    case 2: tile(2, sums, PANEL, xs, ws, units); break;
-    case 3: tile(3, sums, PANEL, xs, ws, units); break;
-    case 4: tile(4, sums, PANEL, xs, ws, units); break;
-    case 5: tile(5, sums, PANEL, xs, ws, units); break;
-    case 6: tile(6, sums, PANEL, xs, ws, units); break;
-  }
-  for (int64_t t = 0; t < tokens; t++) memcpy(dst + t * stride, sums + t * PANEL, outputs * sizeof *sums);
-}
-
-AVX2 static void peak(float *sums, const uint32_t *x, const uint32_t *w, int64_t units) {
-  __m256 sum[TILE][2];
-#pragma GCC unroll 6
-  for (int t = 0; t < TILE; t++) {
-    sum[t][0] = _mm256_loadu_ps(sums + t * PANEL);
-    sum[t][1] = _mm256_loadu_ps(sums + t * PANEL + 8);
-  }
-  const float *xs = (const float *)x, *ws = (const float *)w;
-  const __m256 a = _mm256_broadcast_ss(xs), w0 = _mm256_loadu_ps(ws), w1 = _mm256_loadu_ps(ws + 8);
-  for (int64_t k = 0; k < units; k++) {
-#pragma GCC unroll 6
-    for (int t = 0; t < TILE; t++) {
-      sum[t][0] = _mm256_fmadd_ps(a, w0, sum[t][0]);
-      sum[t][1] = _mm256_fmadd_ps(a, w1, sum[t][1]);
-    }
-  }
-#pragma GCC unroll 6
-  for (int t = 0; t < TILE; t++) {
-    _mm256_storeu_ps(sums + t * PANEL, sum[t][0]);
-    _mm256_storeu_ps(sums + t * PANEL + 8, sum[t][1]);
-  }
 }
 
 const struct gemm gemm_avx2 = {TILE, PANEL, 1, pack_x, pack_w, multiply, peak};

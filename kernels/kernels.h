@@ -103,6 +103,9 @@ extern const struct isa isa_portable;
 #if defined(__x86_64__)
 extern const struct gemm gemm_avx2, gemm_avx512, gemm_avx512bf16;
 extern const struct isa isa_avx2, isa_avx512;
+#elif defined(__aarch64__)
+extern const struct gemm gemm_neon;
+extern const struct isa isa_neon;
 #endif
 
 // A matrix as format.go describes it; format numbers are those of Format.

@@ -7,7 +7,9 @@ import (
 	"testing"
 )
 
-// checkMatMul compares one product with the reference: to the bit on the portable path, else within rounding errors.
+// checkMatMul compares one product with the reference: to the bit on the portable path; within half a unit in the last place
+// of each partial sum on the fused ones; and on bf16, of factors that the reference rounds as well, within the same and what
+// denormal factors can be worth.
 func checkMatMul(t *testing.T, p *Path, x []float32, tokens int, m *Matrix) []float32 {
 	t.Helper()
 	bf16 := p.Name() == "avx512bf16"
@@ -48,7 +50,7 @@ func TestMatMulFormats(t *testing.T) {
 func TestMatMulShapes(t *testing.T) {
 	shapes := []struct{ tokens, rows, cols int }{
 		{1, 1, 1}, {1, 1, 2}, {2, 3, 5}, {12, 32, 16}, {13, 33, 17}, {24, 64, 31}, {25, 65, 33}, {11, 15, 77}, {7, 16, 15},
-		{6, 48, 255}, {3, 17, 257}, {2, 31, 1025}, {13, 5, 2047}, {1, 34, 2100}, {5, 33, 4100}, {3, 0, 8}, {0, 3, 8},
+		{6, 48, 255}, {3, 17, 257}, {2, 31, 1025}, {13, 5, 2047}, {1, 34, 2100}, {5, 33, 4100}, {3, 0, 8}, {0, 3, 8}, {2, 3, 0},
 	}
 	eachPath(t, func(t *testing.T, p *Path) {
 		rng := rand.New(rand.NewPCG(2, 0))
@@ -142,44 +144,6 @@ func TestMatMulIndependentOfTokens(t *testing.T) {
 			sameBits(t, "row 37", got[i:i+1], all[i*rows+37:i*rows+38])
 		}
 	})
-}
-
-func TestAVX2AndAVX512Agree(t *testing.T) {
-	a, b := path(t, "avx2").NewWorker(), path(t, "avx512").NewWorker()
-	rng := rand.New(rand.NewPCG(6, 0))
-	const tokens, rows, cols = 13, 70, 1280
-	m, x := randomMatrix(rng, Q4_K, rows, cols, 1), normals(rng, tokens*cols)
-	ya, yb := make([]float32, tokens*rows), make([]float32, tokens*rows)
-	a.MatMul(ya, x, tokens, m)
-	b.MatMul(yb, x, tokens, m)
-	sameBits(t, "MatMul", ya, yb)
-
-	ga, gb, weight := make([]float32, len(x)), make([]float32, len(x)), normals(rng, cols)
-	a.RMSNorm(ga, x, weight, tokens, 1e-5)
-	b.RMSNorm(gb, x, weight, tokens, 1e-5)
-	sameBits(t, "RMSNorm", ga, gb)
-	a.SwiGLU(ga, x, gb)
-	b.SwiGLU(gb, x, gb)
-	sameBits(t, "SwiGLU", ga, gb)
-
-	shape := AttentionShape{Tokens: 20, Keys: 30, Heads: 4, KVHeads: 2, HeadDim: 24, Scale: 0.2}
-	q, k, v := normals(rng, 20*4*24), normals(rng, 30*2*24), normals(rng, 30*2*24)
-	aa, ab := make([]float32, len(q)), make([]float32, len(q))
-	a.Attention(aa, q, k, v, shape)
-	b.Attention(ab, q, k, v, shape)
-	sameBits(t, "Attention", aa, ab)
-
-	head := randomMatrix(rng, F16, 1000, cols, 1)
-	targets := make([]int32, tokens)
-	ta, tb := a.PrepareTeacher(x, tokens, head, 20), b.PrepareTeacher(x, tokens, head, 20)
-	sa, sb := make([]TokenScore, tokens), make([]TokenScore, tokens)
-	scoreOne(a, sa, ga, ScoreInput{Tokens: tokens, Head: head, Targets: targets, Teacher: &ta})
-	scoreOne(b, sb, gb, ScoreInput{Tokens: tokens, Head: head, Targets: targets, Teacher: &tb})
-	for i := range sa {
-		if sa[i] != sb[i] {
-			t.Fatalf("token %d scores %+v and %+v", i, sa[i], sb[i])
-		}
-	}
 }
 
 func TestMatMulRefusesWrongShapes(t *testing.T) {

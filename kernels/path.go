@@ -49,7 +49,7 @@ func Select(name string) (*Path, error) {
 	return nil, fmt.Errorf("kernel path %q is not available on this CPU: choose one of %s", name, strings.Join(names, ", "))
 }
 
-// Name is "avx512bf16", "avx512", "avx2" or "portable".
+// Name is "avx512bf16", "avx512", "avx2", "neon" or "portable".
 func (p *Path) Name() string { return p.name }
 
 // NewWorker makes a worker for one goroutine.

@@ -21,7 +21,7 @@ func TestSelect(t *testing.T) {
 }
 
 func TestPathsAreOrdered(t *testing.T) {
-	order := []string{"avx512bf16", "avx512", "avx2", "portable"}
+	order := []string{"avx512bf16", "avx512", "avx2", "neon", "portable"}
 	last := -1
 	for _, p := range Paths() {
 		at := slices.Index(order, p.Name())

@@ -22,6 +22,8 @@ static const struct path paths[] = {
     {"avx512bf16", has_avx512bf16, &gemm_avx512bf16, &isa_avx512},
     {"avx512", has_avx512, &gemm_avx512, &isa_avx512},
     {"avx2", has_avx2, &gemm_avx2, &isa_avx2},
+#elif defined(__aarch64__)
+    {"neon", always, &gemm_neon, &isa_neon},
 #endif
     {"portable", always, &gemm_portable, &isa_portable},
 };

@@ -14,16 +14,6 @@ func eachPath(t *testing.T, test func(t *testing.T, p *Path)) {
 	}
 }
 
-// path is the named path, or a skipped test.
-func path(t *testing.T, name string) *Path {
-	t.Helper()
-	p, err := Select(name)
-	if err != nil {
-		t.Skip(err)
-	}
-	return p
-}
-
 func normals(rng *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
 	for i := range x {

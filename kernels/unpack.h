@@ -26,6 +26,8 @@ FN void unpack_f16(float *dst, const uint8_t *src, int64_t n) {
 #if defined(ISA_AVX512) || defined(ISA_AVX2)
   for (; i + 8 <= n; i += 8)
     _mm256_storeu_ps(dst + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(src + 2 * i))));
+#elif defined(ISA_NEON)
+  for (; i + 4 <= n; i += 4) vst1q_f32(dst + i, vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(src + 2 * i))));
 #endif
   for (; i < n; i++) dst[i] = half_at(src + 2 * i);
 }
@@ -112,6 +114,9 @@ FN void look_up(int8_t codes[32], const int8_t table[16]) {
     __m128i *at = (__m128i *)(codes + i);
     _mm_storeu_si128(at, _mm_shuffle_epi8(entries, _mm_loadu_si128(at)));
   }
+#elif defined(ISA_NEON)
+  const int8x16_t entries = vld1q_s8(table);
+  for (int i = 0; i < 32; i += 16) vst1q_s8(codes + i, vqtbl1q_s8(entries, vld1q_u8((const uint8_t *)codes + i)));
 #else
   for (int i = 0; i < 32; i++) codes[i] = table[codes[i]];
 #endif
@@ -230,10 +235,10 @@ TARGET static void unpack(float *dst, int format, const uint8_t *src, int64_t we
 // Reads up to one vector past the last stored weight.
 TARGET static void expand(float *dst, const float *stored, const uint8_t *mask, int64_t cols) {
   int64_t i = 0;
-#if defined(ISA_AVX512)
+#if defined(ISA_AVX512) || defined(ISA_NEON)
   for (; i + LANES <= cols; i += LANES) {
     const uint32_t bits = mask[i / 8] | (uint32_t)mask[i / 8 + 1] << 8;
-    v_store(dst + i, _mm512_maskz_expand_ps((__mmask16)bits, v_load(stored)));
+    v_store(dst + i, v_expand(stored, bits));
     stored += __builtin_popcount(bits);
   }
 #endif

@@ -1,8 +1,8 @@
 // vec: 16 floats, the unit in which elementwise.h, head.h and unpack.h are written once for all instruction sets: one
-// AVX-512 register, two AVX2 registers, or an array. The lanes and the order of every reduction are the same in all three,
-// so the AVX2 and AVX-512 results are bit-identical; the portable ones differ only where v_fma rounds twice.
+// AVX-512 register, two AVX2 registers, four NEON registers, or an array. The lanes and the order of every reduction are the
+// same in all four, so all but the portable results are bit-identical; those differ only where v_fma rounds twice.
 //
-// A file defines ISA_AVX512, ISA_AVX2 or neither, and includes this header once.
+// A file defines ISA_AVX512, ISA_AVX2, ISA_NEON or none, and includes this header once.
 #include <math.h>
 #include <string.h>
 
@@ -14,6 +14,8 @@ enum { LANES = 16 };
 #include "vec_avx512.h"
 #elif defined(ISA_AVX2)
 #include "vec_avx2.h"
+#elif defined(ISA_NEON)
+#include "vec_neon.h"
 #else
 #include "vec_portable.h"
 #endif

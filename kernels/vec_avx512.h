@@ -29,6 +29,9 @@ FN vmask m_ge(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
 FN vmask m_lt(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 FN vec v_select(vmask m, vec a, vec b) { return _mm512_mask_blend_ps(m, b, a); }  // m ? a : b
 
+// The floats at stored, one after the other, where bits has a bit, zeros elsewhere.
+FN vec v_expand(const float *stored, uint32_t bits) { return _mm512_maskz_expand_ps((__mmask16)bits, v_load(stored)); }
+
 FN vecd d_zero(void) { return (vecd){_mm512_setzero_pd(), _mm512_setzero_pd()}; }
 
 FN __m512d low_half(vec v) { return _mm512_cvtps_pd(_mm512_castps512_ps256(v)); }
