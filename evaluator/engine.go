@@ -9,6 +9,7 @@ package evaluator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -34,8 +35,8 @@ type Engine struct {
 	workers []*worker
 	cache   *cache // nil: none
 
-	mu       sync.Mutex // guards teachers; one Score at a time
-	teachers map[*Corpus][]*kernels.TeacherTargets
+	mu      sync.Mutex // guards targets; one Score at a time
+	targets map[*Corpus]*targets
 }
 
 type worker struct {
@@ -63,17 +64,23 @@ type Options struct {
 	// CacheEvery is at which block boundaries: at every one if 0 or 1, at every second if 2, ….
 	CacheEvery int
 
-	// Apart runs every network from the embeddings to the head by itself, as if it were alone. Scores are the same.
+	// Apart runs every network's blocks by themselves, from the embeddings on, whatever it shares with others. Scores are
+	// the same.
 	Apart bool
 
 	// Memory is how many bytes of weights may stay in memory; 0: all. Networks that have more between them are run block
 	// by block, so that each block is read once for all of them.
 	Memory int64
+
+	// Targets is how many bytes of the dense model's hidden states may be kept in memory for a corpus. If they take more,
+	// they are kept in a file in the folder Scratch; in memory all the same if that is empty.
+	Targets int64
+	Scratch string
 }
 
 // New makes an engine for networks of m.
 func New(m *model.Model, o Options) (*Engine, error) {
-	e := &Engine{model: m, teacher: m, options: o, teachers: map[*Corpus][]*kernels.TeacherTargets{}}
+	e := &Engine{model: m, teacher: m, options: o, targets: map[*Corpus]*targets{}}
 	if o.Teacher != nil {
 		e.teacher = o.Teacher
 	}
@@ -96,6 +103,18 @@ func New(m *model.Model, o Options) (*Engine, error) {
 	return e, nil
 }
 
+// Close gives back what is kept on disk. The engine must not be used afterwards.
+func (e *Engine) Close() error {
+	var failed []error
+	for _, t := range e.targets {
+		if t.scratch != nil {
+			failed = append(failed, t.scratch.Close())
+		}
+	}
+	e.targets = nil
+	return errors.Join(failed...)
+}
+
 // Path names the kernels that make the scores.
 func (e *Engine) Path() string { return e.options.Path.Name() }
 
@@ -104,7 +123,7 @@ func (e *Engine) Path() string { return e.options.Path.Name() }
 func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Slice) ([]Score, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	teachers, err := e.prepare(ctx, slice)
+	targets, err := e.prepare(ctx, slice)
 	if err != nil {
 		return nil, err
 	}
@@ -115,9 +134,12 @@ func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Sli
 	}
 	p := &pass{
 		engine: e, runner: func(w *worker) *model.Runner { return w.runner }, hidden: e.model.Hidden,
-		tree: newTree(networks, !e.options.Apart), corpus: slice.Corpus, units: e.units(slice, len(networks)), group: e.group(),
+		tree: newTree(networks, !e.options.Apart), corpus: slice.Corpus, units: e.units(slice, len(networks)), group: headGroup,
 	}
-	p.finish = func(w *worker, u *unit, done []arrival) { e.head(w, p, u, done, teachers, scores) }
+	p.finish = func(w *worker, u *unit, done []arrival) error {
+		e.head(w, p, u, done, targets, scores)
+		return nil
+	}
 	if err := e.run(ctx, p); err != nil {
 		return nil, err
 	}
@@ -128,14 +150,6 @@ func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Sli
 		}
 	}
 	return scores, nil
-}
-
-// group is how many networks are finished together.
-func (e *Engine) group() int {
-	if e.options.Apart {
-		return 1
-	}
-	return headGroup
 }
 
 // run runs a pass, all units at once, or in waves if the weights are streamed.
@@ -176,7 +190,7 @@ func (e *Engine) units(s Slice, networks int) []unit {
 }
 
 // head scores networks that have passed their last block; sums of sequences into scores.
-func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, teachers []*kernels.TeacherTargets, scores []Score) {
+func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, t *targets, scores []Score) {
 	for _, a := range done {
 		w.runner.Norm(a.x)
 	}
@@ -186,9 +200,8 @@ func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, teachers []*k
 		return
 	}
 	for i, sequence := range u.sequences {
-		in := kernels.ScoreInput{Tokens: n, Head: e.model.Head, Targets: p.corpus.ids(sequence)[first+1 : u.length]}
-		if t := teachers[sequence]; t != nil {
-			in.Teacher = part(t, first, n, e.teacher.Hidden)
+		in := kernels.ScoreInput{
+			Tokens: n, Head: e.model.Head, Targets: p.corpus.ids(sequence)[first+1 : u.length], Teacher: t.part(sequence, first, n),
 		}
 		out := make([][]kernels.TokenScore, len(done))
 		for d, a := range done {
@@ -207,54 +220,6 @@ func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, teachers []*k
 			}
 		}
 	}
-}
-
-// part is the targets of n positions from first on. Those of a prefix are a prefix of the targets, so a cut sequence needs
-// none of its own.
-func part(t *kernels.TeacherTargets, first, n, width int) *kernels.TeacherTargets {
-	p := *t
-	p.Hidden, p.LSE, p.Top = t.Hidden[first*width:(first+n)*width], t.LSE[first:first+n], t.Top[first:first+n]
-	if t.KthLogit != nil {
-		p.KthLogit = t.KthLogit[first : first+n]
-	}
-	return &p
-}
-
-// prepare computes the dense model's targets for the sequences of a slice that have none yet.
-func (e *Engine) prepare(ctx context.Context, slice Slice) ([]*kernels.TeacherTargets, error) {
-	c := slice.Corpus
-	if e.teacher == nil {
-		return make([]*kernels.TeacherTargets, c.Len()), nil
-	}
-	if len(e.teachers[c]) == 0 {
-		e.teachers[c] = make([]*kernels.TeacherTargets, c.Len())
-	}
-	teachers := e.teachers[c]
-	missing := Slice{Corpus: c}
-	for _, s := range slice.Sequences {
-		if teachers[s] == nil {
-			missing.Sequences = append(missing.Sequences, s)
-			missing.Tokens += c.Sequence
-		}
-	}
-	if missing.Tokens == 0 {
-		return teachers, nil
-	}
-	p := &pass{
-		engine: e, runner: func(w *worker) *model.Runner { return w.teacher }, hidden: e.teacher.Hidden,
-		tree: newTree([]*model.Network{&e.teacher.Network}, true), corpus: c, units: e.units(missing, 1), group: 1,
-	}
-	p.finish = func(w *worker, u *unit, done []arrival) {
-		x := done[0].x
-		w.teacher.Norm(x)
-		values := u.length * e.teacher.Hidden
-		for i, s := range u.sequences {
-			hidden := append([]float32(nil), x[i*values:(i+1)*values]...)
-			t := w.teacher.Worker().PrepareTeacher(hidden, u.length, e.teacher.Head, e.options.TopK)
-			teachers[s] = &t
-		}
-	}
-	return teachers, e.run(ctx, p)
 }
 
 // each runs n tasks on the workers and returns the first error by task number. Nothing is started after ctx ends.

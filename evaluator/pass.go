@@ -28,7 +28,7 @@ type pass struct {
 	stream bool
 
 	// finish is called with networks of a unit that have passed their last block, each once. It may change x.
-	finish func(w *worker, u *unit, done []arrival)
+	finish func(w *worker, u *unit, done []arrival) error
 
 	mu       sync.Mutex
 	changed  *sync.Cond
@@ -305,7 +305,9 @@ func (p *pass) arrive(w *worker, u int, a arrival) {
 	p.mu.Unlock()
 
 	start := time.Now()
-	p.finish(w, &p.units[u], here)
+	if err := p.finish(w, &p.units[u], here); err != nil {
+		p.fail(err)
+	}
 	took := time.Since(start)
 
 	p.mu.Lock()

@@ -1,0 +1,107 @@
+package evaluator
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"unsafe"
+
+	"github.com/finch-llm/finch/internal/mmap"
+	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
+)
+
+// targets is what KL needs to know of the dense model on a corpus. Of its logits nothing is kept but each position's
+// log-sum: the rest is computed again, block by block, from its last hidden states.
+type targets struct {
+	sequences []*kernels.TeacherTargets // nil: not computed yet
+	width     int
+	scratch   *mmap.Scratch // holds the hidden states if they are many; nil: they are on the heap
+}
+
+// newTargets makes room for a corpus, on disk if the hidden states take more than limit bytes and there is a folder.
+func newTargets(c *Corpus, width int, limit int64, dir string) (*targets, error) {
+	t := &targets{sequences: make([]*kernels.TeacherTargets, c.Len()), width: width}
+	if bytes := 4 * int64(len(c.Tokens)) * int64(width); dir != "" && bytes > limit {
+		scratch, err := mmap.NewScratch(dir, bytes)
+		if err != nil {
+			return nil, fmt.Errorf("keeping the dense model's hidden states: %w", err)
+		}
+		t.scratch = scratch
+	}
+	return t, nil
+}
+
+// keep stores the hidden states of one sequence and returns them.
+func (t *targets) keep(sequence int, hidden []float32) ([]float32, error) {
+	if t.scratch == nil {
+		return append([]float32(nil), hidden...), nil
+	}
+	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&hidden[0])), 4*len(hidden))
+	offset := sequence * len(bytes)
+	if _, err := t.scratch.WriteAt(bytes, int64(offset)); err != nil {
+		return nil, fmt.Errorf("keeping the dense model's hidden states: %w: make room on that disk", err)
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(&t.scratch.Bytes()[offset])), len(hidden)), nil
+}
+
+// part is the targets of n positions of a sequence from first on. Those of a prefix are a prefix of the targets, so a cut
+// sequence needs none of its own. It is nil without a teacher.
+func (t *targets) part(sequence, first, n int) *kernels.TeacherTargets {
+	if t == nil {
+		return nil
+	}
+	p := *t.sequences[sequence]
+	p.Hidden, p.LSE, p.Top = p.Hidden[first*t.width:(first+n)*t.width], p.LSE[first:first+n], p.Top[first:first+n]
+	if p.KthLogit != nil {
+		p.KthLogit = p.KthLogit[first : first+n]
+	}
+	return &p
+}
+
+// prepare computes the dense model's targets for the sequences of a slice that have none yet; nil without a teacher.
+func (e *Engine) prepare(ctx context.Context, slice Slice) (*targets, error) {
+	c := slice.Corpus
+	if e.teacher == nil {
+		return nil, nil
+	}
+	t := e.targets[c]
+	if t == nil {
+		var err error
+		if t, err = newTargets(c, e.teacher.Hidden, e.options.Targets, e.options.Scratch); err != nil {
+			return nil, err
+		}
+		e.targets[c] = t
+	}
+	missing := Slice{Corpus: c}
+	for _, s := range slice.Sequences {
+		if t.sequences[s] == nil {
+			missing.Sequences = append(missing.Sequences, s)
+			missing.Tokens += c.Sequence
+		}
+	}
+	if missing.Tokens == 0 {
+		return t, nil
+	}
+	p := &pass{
+		engine: e, runner: func(w *worker) *model.Runner { return w.teacher }, hidden: e.teacher.Hidden,
+		tree: newTree([]*model.Network{&e.teacher.Network}, true), corpus: c, units: e.units(missing, 1), group: 1,
+	}
+	var mu sync.Mutex // guards t.sequences
+	p.finish = func(w *worker, u *unit, done []arrival) error {
+		w.teacher.Norm(done[0].x)
+		values := u.length * e.teacher.Hidden
+		for i, s := range u.sequences {
+			hidden, err := t.keep(s, done[0].x[i*values:(i+1)*values])
+			if err != nil {
+				return err
+			}
+			of := w.teacher.Worker().PrepareTeacher(hidden, u.length, e.teacher.Head, e.options.TopK)
+			mu.Lock()
+			t.sequences[s] = &of
+			mu.Unlock()
+		}
+		return nil
+	}
+	return t, e.run(ctx, p)
+}
