@@ -1,8 +1,6 @@
 package kernels
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // IntGroup is finch's format for levels of integer codes in groups, as GPTQ and its kin make them: w = scale·(q − zero) with
 // codes q of Bits bits. One block is one group of consecutive weights of a row:
@@ -19,10 +17,12 @@ type IntGroup struct {
 	Symmetric bool
 }
 
+// MinIntGroup is the smallest Group.
+const MinIntGroup = 32
+
 const (
 	minIntBits   = 2
 	maxIntBits   = 8
-	minIntGroup  = 32
 	intGroupings = 3 // of 32, 64 and 128 weights
 	numIntGroups = (maxIntBits - minIntBits + 1) * intGroupings * 2
 )
@@ -33,7 +33,7 @@ func (f Format) IntGroup() (IntGroup, bool) {
 		return IntGroup{}, false
 	}
 	n := int(f - firstInt)
-	return IntGroup{minIntBits + n/(2*intGroupings), minIntGroup << (n / 2 % intGroupings), n%2 == 1}, true
+	return IntGroup{minIntBits + n/(2*intGroupings), MinIntGroup << (n / 2 % intGroupings), n%2 == 1}, true
 }
 
 // Format is the format of g. It panics if there is none.
