@@ -72,19 +72,16 @@ FN float ue4m3_half(uint8_t x) {
 }
 
 FN void unpack_nvfp4(float *restrict dst, const uint8_t *restrict src) {
-  for (int pair = 0; pair < 2; pair++) {
-    int8_t codes[32];
-    for (int i = 0; i < 8; i++) {
-      const uint8_t first = src[4 + pair * 16 + i], second = src[12 + pair * 16 + i];
-      codes[i] = (int8_t)(first & 15);
-      codes[8 + i] = (int8_t)(first >> 4);
-      codes[16 + i] = (int8_t)(second & 15);
-      codes[24 + i] = (int8_t)(second >> 4);
-    }
-    look_up(codes, e2m1_values);
-    scale_centred(dst + pair * 32, codes, 16, ue4m3_half(src[pair * 2]));
-    scale_centred(dst + pair * 32 + 16, codes + 16, 16, ue4m3_half(src[pair * 2 + 1]));
+  int8_t codes[64];
+  for (int group = 0; group < 4; group++) {
+    uint64_t packed;
+    memcpy(&packed, src + 4 + group * 8, sizeof packed);
+    const uint64_t sixteen[2] = {packed & EACH_BYTE(15), packed >> 4 & EACH_BYTE(15)};
+    memcpy(codes + group * 16, sixteen, sizeof sixteen);
   }
+  look_up(codes, e2m1_values);
+  look_up(codes + 32, e2m1_values);
+  for (int group = 0; group < 4; group++) scale_centred(dst + group * 16, codes + group * 16, 16, ue4m3_half(src[group]));
 }
 
 FN void unpack_q8_k(float *restrict dst, const uint8_t *restrict src) {
