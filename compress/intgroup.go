@@ -105,8 +105,10 @@ func packPlanes(dst, codes []byte, g kernels.IntGroup) {
 	for _, width := range g.Planes() {
 		below -= width
 		size := g.Group * width / 8
-		for i, q := range codes {
-			dst[i%size] |= q >> below & byte(1<<width-1) << (i / size * width)
+		for run := range 8 / width {
+			for i, q := range codes[run*size : (run+1)*size] {
+				dst[i] |= q >> below & byte(1<<width-1) << (run * width)
+			}
 		}
 		dst = dst[size:]
 	}

@@ -24,6 +24,7 @@ const (
 	minIntBits   = 2
 	maxIntBits   = 8
 	intGroupings = 3 // of 32, 64 and 128 weights
+	maxIntGroup  = MinIntGroup << (intGroupings - 1)
 	numIntGroups = (maxIntBits - minIntBits + 1) * intGroupings * 2
 )
 
@@ -63,9 +64,9 @@ func (g IntGroup) HeaderBytes() int {
 	return 3
 }
 
-// Planes are the widths in bits of the planes of a block, in order.
+// Planes are the widths of the planes of a block in bits, in order.
 func (g IntGroup) Planes() []int {
-	var planes []int
+	planes := make([]int, 0, 3)
 	for width := 8; width > 0; width /= 2 {
 		if g.Bits&width != 0 {
 			planes = append(planes, width)
@@ -87,16 +88,19 @@ func (g IntGroup) unpack(dst []float32, src []byte) {
 	if !g.Symmetric {
 		zero = int(src[2])
 	}
-	codes := make([]int, g.Group)
+	var codes [maxIntGroup]int
 	src = src[g.HeaderBytes():]
 	for _, width := range g.Planes() {
 		size := g.Group * width / 8
-		for i := range codes {
-			codes[i] = codes[i]<<width | int(src[i%size]>>(i/size*width))&(1<<width-1)
+		for run := range 8 / width {
+			for i, b := range src[:size] {
+				q := &codes[run*size+i]
+				*q = *q<<width | int(b>>(run*width))&(1<<width-1)
+			}
 		}
 		src = src[size:]
 	}
-	for i, q := range codes {
-		dst[i] = scale * float32(q-zero)
+	for i := range dst {
+		dst[i] = scale * float32(codes[i]-zero)
 	}
 }

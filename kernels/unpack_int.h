@@ -4,7 +4,6 @@
 FN void append_plane(uint32_t *restrict codes, const uint8_t *restrict src, const int group, const int width) {
   const int words = group * width / 32;
   const uint32_t mask = 0x01010101u * ((1u << width) - 1);
-#pragma GCC unroll 8
   for (int run = 0; run < 8 / width; run++)
     for (int i = 0; i < words; i++)
       codes[run * words + i] = codes[run * words + i] << width | (u32_at(src + 4 * i) >> (run * width) & mask);
