@@ -7,23 +7,33 @@ import (
 )
 
 // EncodeBlocks rounds src to whole blocks of format f: the inverse of kernels.UnpackBlocks. len(src) must be a multiple of
-// f.BlockWeights() and dst must hold f.RowBytes(len(src)) bytes; anything else is a programmer error and panics. Weights
-// must be finite and at most MaxMagnitude(f).
+// f.BlockWeights() and dst must hold f.RowBytes(len(src)) bytes, and f must be one that finch Encodes; anything else is a
+// programmer error and panics. Weights must be finite and at most MaxMagnitude(f).
 func EncodeBlocks(dst []byte, f kernels.Format, src []float32) {
 	weights, size := f.BlockWeights(), f.BlockBytes()
 	if len(src)%weights != 0 || len(dst) < f.RowBytes(len(src)) {
 		panic(fmt.Sprintf("compress: %d bytes of %v do not hold %d weights", len(dst), f, len(src)))
 	}
-	encode := encoders[f]
+	encode := encoderOf(f)
 	for i := 0; i < len(src); i += weights {
 		encode(dst[:size], src[i:i+weights])
 		dst = dst[size:]
 	}
 }
 
-// encoders rounds one block of each format; len(dst) is the format's BlockBytes, len(src) its BlockWeights. dst may hold
-// anything before.
-var encoders = [...]func(dst []byte, src []float32){
+// Encodes says that weights can be rounded to a format. The others are only read.
+func Encodes(f kernels.Format) bool { return encoderOf(f) != nil }
+
+// encoderOf rounds one block of a format; len(dst) is its BlockBytes, len(src) its BlockWeights. dst may hold anything
+// before. It is nil where there is none.
+func encoderOf(f kernels.Format) func(dst []byte, src []float32) {
+	if g, ok := f.IntGroup(); ok {
+		return encodeIntGroup(g)
+	}
+	return encoders[f]
+}
+
+var encoders = map[kernels.Format]func(dst []byte, src []float32){
 	kernels.F32:    encodeF32,
 	kernels.F16:    encodeF16,
 	kernels.BF16:   encodeBF16,

@@ -16,6 +16,8 @@ func TestParseLevel(t *testing.T) {
 		{"f32", "f32", kernels.F32, 0},
 		{"q4_k", "q4_k", kernels.Q4_K, 0},
 		{"iq4_nl", "iq4_nl", kernels.IQ4_NL, 0},
+		{"int3-g64", "int3-g64", kernels.IntGroup{Bits: 3, Group: 64}.Format(), 0},
+		{"int8-g128-sym", "int8-g128-sym", kernels.IntGroup{Bits: 8, Group: 128, Symmetric: true}.Format(), 0},
 		{"sparse-0.60", "sparse-0.60", kernels.BF16, 600},
 		{"sparse-0.6", "sparse-0.60", kernels.BF16, 600},
 		{"sparse-0.6255", "sparse-0.6255", kernels.BF16, 626},
@@ -25,6 +27,7 @@ func TestParseLevel(t *testing.T) {
 		{"sparse-0.50+bf16", "sparse-0.50", kernels.BF16, 500},
 		{"sparse@37", "sparse@37", kernels.BF16, 37},
 		{"sparse@37+q8_0", "sparse@37+q8_0", kernels.Q8_0, 37},
+		{"sparse-0.50+int4-g32", "sparse-0.50+int4-g32", kernels.IntGroup{Bits: 4, Group: 32}.Format(), 500},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -71,6 +74,10 @@ func TestParseLevelRefuses(t *testing.T) {
 		{"sparse@1e3", "write sparse@4096"},
 		{"sparse-0.50+q9_0", "write one of"},
 		{"sparse-0.50+q4_k", "blocks of 256 weights"},
+		{"sparse-0.50+int4-g64", "blocks of 64 weights"},
+		{"sparse-0.50+mxfp4", "cannot round weights"},
+		{"iq2_xs", "cannot round weights"},
+		{"int9-g64", "write int3-g64"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -99,6 +106,7 @@ func TestFallback(t *testing.T) {
 		{kernels.Q4_K, kernels.Q5_0, kernels.F16, kernels.Q4_K},
 		{kernels.Q5_K, kernels.Q5_1, kernels.F16, kernels.Q5_K},
 		{kernels.Q6_K, kernels.Q8_0, kernels.F16, kernels.Q6_K},
+		{kernels.IntGroup{Bits: 3, Group: 128}.Format(), kernels.IntGroup{Bits: 3, Group: 32}.Format(), kernels.F16, kernels.IntGroup{Bits: 3, Group: 128}.Format()},
 	}
 	for _, test := range tests {
 		for cols, want := range map[int]kernels.Format{288: test.at32, 100: test.at1, 512: test.big} {
@@ -111,7 +119,7 @@ func TestFallback(t *testing.T) {
 
 func TestBitsPerWeight(t *testing.T) {
 	for name, want := range map[string]float64{"f32": 32, "bf16": 16, "q4_0": 4.5, "q8_0": 8.5, "q2_k": 2.625, "q3_k": 3.4375,
-		"q4_k": 4.5, "q5_k": 5.5, "q6_k": 6.5625, "sparse-0.50": 1 + 8, "sparse-0.75+q4_0": 1 + 4.5/4} {
+		"int3-g64": 3.375, "int3-g64-sym": 3.25, "int4-g128": 4.1875, "q4_k": 4.5, "q5_k": 5.5, "q6_k": 6.5625, "sparse-0.50": 1 + 8, "sparse-0.75+q4_0": 1 + 4.5/4} {
 		level, err := ParseLevel(name)
 		if err != nil {
 			t.Fatal(err)

@@ -50,6 +50,9 @@ func (magnitude) Parse(name string) (Level, bool, error) {
 		if err != nil {
 			return Level{}, true, err
 		}
+		if !Encodes(f) {
+			return Level{}, true, fmt.Errorf("finch cannot round weights to %v: write q4_0 or another format that is a level", f)
+		}
 		if f.BlockWeights() > maxSparseBlock {
 			return Level{}, true, fmt.Errorf("%v has blocks of %d weights, too large for the kept weights of a row: write q4_0 or another format with blocks of at most %d",
 				f, f.BlockWeights(), maxSparseBlock)

@@ -12,6 +12,9 @@ import (
 // compilers fuse products into sums (arm64, GOAMD64=v3). Where a change of this table is meant, the Version of
 // roundToNearest and magnitude must rise too, or old level databases would mix with new ones.
 var pinned = map[kernels.Format]string{
+	kernels.IntGroup{Bits: 3, Group: 64}.Format():                   "725ddbca9507708f",
+	kernels.IntGroup{Bits: 4, Group: 128, Symmetric: true}.Format(): "f337419a6dbbd83e",
+
 	kernels.IQ4_NL: "004029f3c63baa4b",
 	kernels.Q6_K:   "64c32b644e3c8fee",
 	kernels.Q5_K:   "79daf1724c9c0a07",

@@ -1,6 +1,12 @@
 package compress
 
-import "github.com/finch-llm/finch/kernels"
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/finch-llm/finch/kernels"
+)
 
 // roundToNearest stores every weight in a format, each block by itself and without calibration data. Its levels are named
 // like the formats.
@@ -12,15 +18,23 @@ func (roundToNearest) Version() int { return 1 }
 func (roundToNearest) Levels() []string {
 	var names []string
 	for _, f := range kernels.Formats() {
-		names = append(names, f.String())
+		if _, ok := f.IntGroup(); !ok && Encodes(f) {
+			names = append(names, f.String())
+		}
 	}
-	return names
+	return append(names, "intBITS-gGROUP", "intBITS-gGROUP-sym")
 }
 
 func (c roundToNearest) Parse(name string) (Level, bool, error) {
 	f, err := kernels.ParseFormat(name)
+	if err != nil && strings.HasPrefix(name, "int") {
+		return Level{}, true, errors.New("integer levels have 2 to 8 bits in groups of 32, 64 or 128 weights, symmetric or not: write int3-g64 or int3-g64-sym, for example")
+	}
 	if err != nil {
 		return Level{}, false, nil // the name of another compressor's level
+	}
+	if !Encodes(f) {
+		return Level{}, true, fmt.Errorf("finch runs models with weights in %v, but cannot round weights to it", f)
 	}
 	return Level{name: name, compressor: c.Name(), format: f}, true, nil
 }
@@ -34,10 +48,14 @@ func (roundToNearest) Compress(layer Layer, level Level) (*kernels.Matrix, error
 }
 
 // Fallback is the format that rows of cols weights get when f's blocks do not divide them: the one that llama.cpp takes,
-// which is the next larger with blocks of 32, or f16 if those do not fit either.
+// which is the next larger with blocks of 32, or f16 if those do not fit either. Integer groups become smaller first.
 func Fallback(f kernels.Format, cols int) kernels.Format {
 	if cols%f.BlockWeights() == 0 {
 		return f
+	}
+	if g, ok := f.IntGroup(); ok && g.Group > kernels.MinIntGroup {
+		g.Group /= 2
+		return Fallback(g.Format(), cols)
 	}
 	switch f {
 	case kernels.Q2_K, kernels.Q3_K:

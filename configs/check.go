@@ -111,8 +111,10 @@ func (e *Experiment) cannotHold(t Trait) string {
 		return `a GGUF of a llama model can lose whole blocks only: write search.whole_blocks = true, or target = "packed"`
 	case e.Target == GGUF && !t.GGUF:
 		return `a GGUF cannot hold it exactly: write target = "packed"`
-	case e.Target == Safetensors && !t.Safetensors:
+	case e.Target == Safetensors && !t.Safetensors && t.GGUF:
 		return `no reader of safetensors files knows the format: write target = "gguf" or "packed"`
+	case e.Target == Safetensors && !t.Safetensors:
+		return `no reader of safetensors files knows the format: write target = "packed"`
 	}
 	return ""
 }

@@ -22,7 +22,7 @@ type Trait struct {
 	Safetensors bool    // a safetensors file that transformers or vLLM load can hold it
 }
 
-// formats are the GGUF formats that finch writes.
+// formats are the GGUF formats that finch rounds weights to.
 var formats = []struct {
 	name      string
 	quantized bool
@@ -55,10 +55,16 @@ func formatNames(sparse bool) []string {
 	return names
 }
 
+// Integer groups, with those small enough for the kept weights of a row.
+var (
+	intLevel       = regexp.MustCompile(`^int[2-8]-g(32|64|128)(-sym)?$`)
+	sparseIntLevel = regexp.MustCompile(`^int[2-8]-g32(-sym)?$`)
+)
+
 var sparseLevel = regexp.MustCompile(`^sparse-([0-9]{1,3}|[0-9]?\.[0-9]{1,6})(?:\+(.+))?$`)
 
-// ParseLevel knows finch's own level names: "drop"; the GGUF formats, such as "q4_k"; and sparsities, such as
-// "sparse-0.50" or, with quantized values, "sparse-0.50+q4_0".
+// ParseLevel knows finch's own level names: "drop"; the GGUF formats, such as "q4_k"; integer groups, such as "int3-g64" or
+// "int3-g64-sym"; and sparsities, such as "sparse-0.50" or, with quantized values, "sparse-0.50+q4_0".
 func ParseLevel(name string) (Trait, error) {
 	if name == Drop {
 		return Trait{Drop: true, GGUF: true, Safetensors: true}, nil
@@ -71,11 +77,14 @@ func ParseLevel(name string) (Trait, error) {
 			return Trait{Quantized: f.quantized, GGUF: true, Safetensors: !f.quantized}, nil
 		}
 	}
+	if intLevel.MatchString(name) {
+		return Trait{Quantized: true}, nil
+	}
 	if name == "keep" {
 		return Trait{}, fmt.Errorf(`"keep" comes with "drop": leave it out`)
 	}
-	known := fmt.Sprintf(`levels are %q, %s, and sparsities such as "sparse-0.50" or "sparse-0.50+q4_0"`, Drop, quoteAll(formatNames(false)))
-	if n := nearest(name, append(formatNames(false), Drop, "sparse-0.50")); n != "" {
+	known := fmt.Sprintf(`levels are %q, %s, integers such as "int3-g64" or "int3-g64-sym", and sparsities such as "sparse-0.50" or "sparse-0.50+q4_0"`, Drop, quoteAll(formatNames(false)))
+	if n := nearest(name, append(formatNames(false), Drop, "int3-g64", "sparse-0.50")); n != "" {
 		known = fmt.Sprintf("did you mean %q? (%s)", n, known)
 	}
 	return Trait{}, fmt.Errorf("unknown level %s: %s", describe(name), known)
@@ -107,6 +116,9 @@ func parseSparse(name, fraction, values string) (Trait, error) {
 			return Trait{Sparsity: sparsity, Quantized: f.quantized, GGUF: !f.quantized, Safetensors: !f.quantized}, nil
 		}
 	}
-	return Trait{}, fmt.Errorf("level %s: the kept weights cannot have the format %s: write one of %s, or leave it out",
+	if sparseIntLevel.MatchString(values) {
+		return Trait{Sparsity: sparsity, Quantized: true}, nil
+	}
+	return Trait{}, fmt.Errorf("level %s: the kept weights cannot have the format %s: write one of %s or integers such as \"int4-g32\", or leave it out",
 		describe(name), describe(values), quoteAll(formatNames(true)))
 }

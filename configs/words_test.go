@@ -60,23 +60,26 @@ func TestNearest(t *testing.T) {
 
 func TestParseLevel(t *testing.T) {
 	for name, want := range map[string]Trait{
-		"drop":               {Drop: true, GGUF: true, Safetensors: true},
-		"bf16":               {GGUF: true, Safetensors: true},
-		"q4_k":               {Quantized: true, GGUF: true},
-		"iq4_nl":             {Quantized: true, GGUF: true},
-		"sparse-0.50":        {Sparsity: 0.5, GGUF: true, Safetensors: true},
-		"sparse-0.625":       {Sparsity: 0.625, GGUF: true, Safetensors: true},
-		"sparse-0.95":        {Sparsity: 0.95, GGUF: true, Safetensors: true},
-		"sparse-0.50+f16":    {Sparsity: 0.5, GGUF: true, Safetensors: true},
-		"sparse-0.50+q4_0":   {Sparsity: 0.5, Quantized: true},
-		"sparse-0.50+q4_1":   {Sparsity: 0.5, Quantized: true},
-		"sparse-0.01+iq4_nl": {Sparsity: 0.01, Quantized: true},
+		"drop":                     {Drop: true, GGUF: true, Safetensors: true},
+		"bf16":                     {GGUF: true, Safetensors: true},
+		"q4_k":                     {Quantized: true, GGUF: true},
+		"iq4_nl":                   {Quantized: true, GGUF: true},
+		"int3-g64":                 {Quantized: true},
+		"int8-g128-sym":            {Quantized: true},
+		"sparse-0.50":              {Sparsity: 0.5, GGUF: true, Safetensors: true},
+		"sparse-0.625":             {Sparsity: 0.625, GGUF: true, Safetensors: true},
+		"sparse-0.95":              {Sparsity: 0.95, GGUF: true, Safetensors: true},
+		"sparse-0.50+f16":          {Sparsity: 0.5, GGUF: true, Safetensors: true},
+		"sparse-0.50+q4_0":         {Sparsity: 0.5, Quantized: true},
+		"sparse-0.50+q4_1":         {Sparsity: 0.5, Quantized: true},
+		"sparse-0.01+iq4_nl":       {Sparsity: 0.01, Quantized: true},
+		"sparse-0.50+int4-g32-sym": {Sparsity: 0.5, Quantized: true},
 	} {
 		if got, err := ParseLevel(name); err != nil || got != want {
 			t.Errorf("%q: %+v, %v; want %+v", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"", "Drop", "keep", "q4_K", "q4", "sparse", "sparse-", "sparse-0.5", "sparse-.50", "sparse-0.500", "sparse-00.50",
+	for _, name := range []string{"", "Drop", "keep", "q4_K", "q4", "int3", "int1-g64", "int3-g48", "int3-g64-asym", "iq2_xs", "sparse-0.50+int4-g64", "sparse", "sparse-", "sparse-0.5", "sparse-.50", "sparse-0.500", "sparse-00.50",
 		"sparse-0.00", "sparse-0.96", "sparse-50", "sparse-0.50+", "sparse-0.50+q4_k", "sparse-0.50+drop", "sparse--0.50", "sparse-nan"} {
 		if got, err := ParseLevel(name); err == nil {
 			t.Errorf("%q is %+v", name, got)

@@ -127,10 +127,14 @@ func (t *ggufTarget) layOut(n *model.Network) (gguf.Header, []tensor, error) {
 		if e.w.Mask != nil && e.w.Format.BlockWeights() > 1 {
 			return gguf.Header{}, nil, fmt.Errorf("%s is sparse with %s values, whose blocks a GGUF cannot spread over the zeros between them: write a packed file", e.name(), e.w.Format)
 		}
+		kind, ok := gguf.TypeOf(e.w.Format)
+		if !ok {
+			return gguf.Header{}, nil, fmt.Errorf("%s is stored in %s, which is no type of GGUF: write a packed file", e.name(), e.w.Format)
+		}
 		if e.block >= 0 {
 			e.block = number[e.block]
 		}
-		spec := gguf.TensorSpec{Name: e.name() + ".weight", Type: gguf.TypeOf(e.w.Format), Dims: []uint64{uint64(e.w.Cols)}}
+		spec := gguf.TensorSpec{Name: e.name() + ".weight", Type: kind, Dims: []uint64{uint64(e.w.Cols)}}
 		if !e.norm {
 			spec.Dims = append(spec.Dims, uint64(e.w.Rows))
 		}
@@ -180,6 +184,9 @@ func fileType(n *model.Network) uint32 {
 	numbers := map[kernels.Format]uint32{
 		kernels.F32: 0, kernels.F16: 1, kernels.BF16: 32, kernels.Q4_0: 2, kernels.Q4_1: 3, kernels.Q5_0: 8, kernels.Q5_1: 9, kernels.Q8_0: 7,
 		kernels.Q2_K: 10, kernels.Q3_K: 12, kernels.Q4_K: 15, kernels.Q5_K: 17, kernels.Q6_K: 18, kernels.IQ4_NL: 25,
+		kernels.IQ2_XXS: 19, kernels.IQ2_XS: 20, kernels.IQ2_S: 28, kernels.IQ3_XXS: 23, kernels.IQ3_S: 26, kernels.IQ1_S: 24,
+		kernels.IQ1_M: 31, kernels.IQ4_XS: 30, kernels.TQ1_0: 36, kernels.TQ2_0: 37, kernels.MXFP4: 38, kernels.NVFP4: 39,
+		kernels.Q1_0: 40, kernels.Q2_0: 41, // q8_k has none
 	}
 	formats := kernels.Formats()
 	weights := make([]int64, len(formats))

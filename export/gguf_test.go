@@ -142,6 +142,51 @@ func TestGGUFLosesBlocks(t *testing.T) {
 	}
 }
 
+// TestEveryType reads a GGUF file with layers in every type that ggml has for weights, and writes them again as they are.
+func TestEveryType(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 0))
+	source := testmodel.Llama(6, 5, 256, 256, testmodel.Vocab)
+	stored := map[kernels.Format]bool{}
+	formats := kernels.Formats()
+	for b := range source.Network.Blocks {
+		for k, w := range source.Network.Blocks[b].Layers {
+			f := formats[(b*len(source.Network.Blocks[b].Layers)+k)%len(formats)]
+			if _, ok := f.IntGroup(); ok {
+				continue
+			}
+			source.Network.Blocks[b].Layers[k] = testmodel.Stored(rng, f, w.Rows, w.Cols)
+			stored[f] = true
+		}
+	}
+	m := open(t, testmodel.GGUF(t, source))
+	for b := range m.Network.Blocks {
+		for k, w := range m.Network.Blocks[b].Layers {
+			if want := source.Network.Blocks[b].Layers[k]; w.Format != want.Format || !bytes.Equal(w.Data, want.Data) {
+				t.Errorf("block %d, %s: %v was read as %v", b, model.Kind(k), want.Format, w.Format)
+			}
+		}
+	}
+	for _, f := range formats {
+		if _, ok := f.IntGroup(); !ok && !stored[f] {
+			t.Errorf("no layer is stored in %v", f)
+		}
+	}
+	for _, x := range logits(t, m, &m.Network, kernels.Paths()[0]) {
+		if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+			t.Fatalf("a logit is %g", x)
+		}
+	}
+	for _, name := range []string{"gguf", "packed"} {
+		target, err := For(name, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written := write(t, target, &m.Network)
+		sameWeights(t, m, &m.Network, written)
+		sameLogits(t, m, &m.Network, written)
+	}
+}
+
 func TestGGUFMetadata(t *testing.T) {
 	m := open(t, testmodel.GGUF(t, testmodel.Llama(4, 3, 64, 96, testmodel.Vocab),
 		gguf.KV{Key: "general.alignment", Value: gguf.ValueOf(uint32(64))}, gguf.KV{Key: "general.author", Value: gguf.ValueOf("Gould")}))
@@ -201,6 +246,10 @@ func TestGGUFRefuses(t *testing.T) {
 		{"sparse blocks", "blk.1.attn_v is sparse with q4_0 values", func(n *model.Network) {
 			s, _ := candidate(t, rand.New(rand.NewPCG(1, 0)), m, target, "sparse-0.50+q4_0")
 			n.Blocks[1].Layers[model.AttnV] = s.Blocks[1].Layers[model.AttnV]
+		}},
+		{"integers", "blk.0.ffn_up is stored in int3-g64, which is no type of GGUF: write a packed file", func(n *model.Network) {
+			s, _ := candidate(t, rand.New(rand.NewPCG(1, 0)), m, target, "int3-g64")
+			n.Blocks[0].Layers[model.FFNUp] = s.Blocks[0].Layers[model.FFNUp]
 		}},
 	} {
 		n := m.Network.Clone()

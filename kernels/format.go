@@ -7,7 +7,8 @@ import (
 )
 
 // Format is one way to store a row of weights: consecutive blocks of BlockWeights weights in BlockBytes bytes.
-// Layouts are those of GGUF (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and ggml-common.h).
+// Layouts are those of GGUF (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and ggml-common.h), or finch's own
+// (IntGroup).
 type Format uint8
 
 const (
@@ -25,29 +26,62 @@ const (
 	Q5_K
 	Q6_K
 	IQ4_NL
-	numFormats
+	IQ4_XS
+	IQ3_XXS
+	IQ3_S
+	IQ2_XXS
+	IQ2_XS
+	IQ2_S
+	IQ1_S
+	IQ1_M
+	TQ1_0
+	TQ2_0
+	Q1_0
+	Q2_0
+	MXFP4
+	NVFP4
+	Q8_K
+	firstInt   // the formats of every IntGroup begin here
+	numFormats = firstInt + numIntGroups
 )
 
-var formats = [numFormats]struct {
+type formatInfo struct {
 	name    string
 	weights int
 	bytes   int
-}{
-	F32:    {"f32", 1, 4},
-	F16:    {"f16", 1, 2},
-	BF16:   {"bf16", 1, 2},
-	Q4_0:   {"q4_0", 32, 18},
-	Q4_1:   {"q4_1", 32, 20},
-	Q5_0:   {"q5_0", 32, 22},
-	Q5_1:   {"q5_1", 32, 24},
-	Q8_0:   {"q8_0", 32, 34},
-	Q2_K:   {"q2_k", 256, 84},
-	Q3_K:   {"q3_k", 256, 110},
-	Q4_K:   {"q4_k", 256, 144},
-	Q5_K:   {"q5_k", 256, 176},
-	Q6_K:   {"q6_k", 256, 210},
-	IQ4_NL: {"iq4_nl", 32, 18},
 }
+
+var formats = withIntGroups([numFormats]formatInfo{
+	F32:     {"f32", 1, 4},
+	F16:     {"f16", 1, 2},
+	BF16:    {"bf16", 1, 2},
+	Q4_0:    {"q4_0", 32, 18},
+	Q4_1:    {"q4_1", 32, 20},
+	Q5_0:    {"q5_0", 32, 22},
+	Q5_1:    {"q5_1", 32, 24},
+	Q8_0:    {"q8_0", 32, 34},
+	Q2_K:    {"q2_k", 256, 84},
+	Q3_K:    {"q3_k", 256, 110},
+	Q4_K:    {"q4_k", 256, 144},
+	Q5_K:    {"q5_k", 256, 176},
+	Q6_K:    {"q6_k", 256, 210},
+	IQ4_NL:  {"iq4_nl", 32, 18},
+	IQ4_XS:  {"iq4_xs", 256, 136},
+	IQ3_XXS: {"iq3_xxs", 256, 98},
+	IQ3_S:   {"iq3_s", 256, 110},
+	IQ2_XXS: {"iq2_xxs", 256, 66},
+	IQ2_XS:  {"iq2_xs", 256, 74},
+	IQ2_S:   {"iq2_s", 256, 82},
+	IQ1_S:   {"iq1_s", 256, 50},
+	IQ1_M:   {"iq1_m", 256, 56},
+	TQ1_0:   {"tq1_0", 256, 54},
+	TQ2_0:   {"tq2_0", 256, 66},
+	Q1_0:    {"q1_0", 128, 18},
+	Q2_0:    {"q2_0", 64, 18},
+	MXFP4:   {"mxfp4", 32, 17},
+	NVFP4:   {"nvfp4", 64, 36},
+	Q8_K:    {"q8_k", 256, 292},
+})
 
 // Formats lists every format, in the order of its constants.
 func Formats() []Format {
@@ -58,18 +92,19 @@ func Formats() []Format {
 	return all
 }
 
-// ParseFormat finds a format by its lower-case GGUF name, such as "q4_k".
+// ParseFormat finds a format by its name: the lower-case one of GGUF, such as "q4_k", or that of an IntGroup.
 func ParseFormat(name string) (Format, error) {
 	for f, info := range formats {
 		if info.name == name {
 			return Format(f), nil
 		}
 	}
-	names := make([]string, numFormats)
-	for i, info := range formats {
-		names[i] = info.name
+	names := make([]string, firstInt)
+	for f := range firstInt {
+		names[f] = f.String()
 	}
-	return 0, fmt.Errorf("unknown weight format %q: write one of %s", name, strings.Join(names, ", "))
+	return 0, fmt.Errorf("unknown weight format %q: write one of %s, or int3-g64 (2 to 8 bits, groups of 32, 64 or 128; int3-g64-sym has no zero points)",
+		name, strings.Join(names, ", "))
 }
 
 func (f Format) String() string    { return formats[f].name }

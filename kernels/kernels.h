@@ -26,8 +26,15 @@ enum {
   PANEL_MAX = 32,    // the largest panel of any path
 };
 
-// The formats, numbered as the constants of format.go.
-enum { F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL };
+// The formats, numbered as the constants of format.go. From INT_GROUPS on they are those of intgroup.go.
+enum {
+  F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, IQ3_XXS, IQ3_S, IQ2_XXS,
+  IQ2_XS, IQ2_S, IQ1_S, IQ1_M, TQ1_0, TQ2_0, Q1_0, Q2_0, MXFP4, NVFP4, Q8_K, INT_GROUPS,
+};
+
+// The code books of ggml's IQ formats: entries of eight 2-bit or, for iq3, four 4-bit indices, the first one lowest.
+extern const uint16_t iq1_grid[2048], iq2_xxs_grid[256], iq2_xs_grid[512], iq2_s_grid[1024], iq3_xxs_grid[256],
+    iq3_s_grid[512];
 
 // One matrix multiply: packing and register tile. Packed operands consist of 32-bit units, each one float or two
 // consecutive bf16. units(cols) is cols / weights per unit, rounded up; buffers hold it rounded up to GROUP.

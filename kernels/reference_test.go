@@ -22,10 +22,32 @@ func normals(rng *rand.Rand, n int) []float32 {
 	return x
 }
 
-// scaleOffsets are the places of f16 scales in a block: random bytes there would be NaN or huge.
+// scaleOffsets are the places of f16 scales in a block: random bytes there would be NaN or huge. setScales knows those of
+// formats without places.
 var scaleOffsets = map[Format][]int{
 	Q4_0: {0}, Q4_1: {0, 2}, Q5_0: {0}, Q5_1: {0, 2}, Q8_0: {0}, IQ4_NL: {0},
 	Q2_K: {80, 82}, Q3_K: {108}, Q4_K: {0, 2}, Q5_K: {0, 2}, Q6_K: {208},
+	IQ4_XS: {0}, IQ3_XXS: {0}, IQ3_S: {0}, IQ2_XXS: {0}, IQ2_XS: {0}, IQ2_S: {0}, IQ1_S: {0},
+	TQ1_0: {52}, TQ2_0: {64}, Q1_0: {0}, Q2_0: {0}, IQ1_M: nil, Q8_K: nil,
+}
+
+// setScales gives a block f16 scales, or scales of another kind that are near.
+func setScales(block []byte, f Format, h uint16) {
+	switch {
+	case f >= firstInt:
+		binary.LittleEndian.PutUint16(block, h)
+	case f == IQ1_M:
+		for i := range 4 {
+			block[49+2*i] = block[49+2*i]&15 | byte(h>>(4*i))<<4
+		}
+	case f == MXFP4:
+		block[0] = byte(h>>10&31) + 112
+	case f == Q8_K:
+		binary.LittleEndian.PutUint32(block, math.Float32bits(half(binary.LittleEndian.AppendUint16(nil, h))))
+	}
+	for _, offset := range scaleOffsets[f] {
+		binary.LittleEndian.PutUint16(block[offset:], h)
+	}
 }
 
 // randomMatrix has random blocks at an odd address. A density below 1 makes it sparse, with row 0 empty and row 1 full.
@@ -59,9 +81,7 @@ func randomMatrix(rng *rand.Rand, f Format, rows, cols int, density float64) *Ma
 		case BF16:
 			binary.LittleEndian.PutUint16(m.Data[at:], uint16(math.Float32bits(float32(rng.NormFloat64()))>>16))
 		}
-		for _, offset := range scaleOffsets[f] {
-			binary.LittleEndian.PutUint16(m.Data[at+offset:], uint16(0x2000+rng.IntN(0x800)|rng.IntN(2)<<15)) // ±0.008 to 0.03
-		}
+		setScales(m.Data[at:at+block], f, uint16(0x2000+rng.IntN(0x800)|rng.IntN(2)<<15)) // ±0.008 to 0.03
 	}
 	return m
 }

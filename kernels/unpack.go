@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// This file and unpack_k.go are the reference that the C unpacking is tested against, and are themselves tested against
-// the gguf Python package. They compute what ggml's dequantize_row_* compute, bit for bit: every product is rounded to
+// This file and its siblings unpack_*.go are the reference that the C unpacking is tested against, and are themselves tested
+// against the gguf Python package. They compute what ggml's dequantize_row_* compute, bit for bit: every product is rounded to
 // float32 before it is added (the explicit conversions keep the compiler from fusing them on arm64).
 
 // UnpackBlocks expands whole blocks of format f into len(dst) weights. len(dst) must be a multiple of
@@ -17,7 +17,7 @@ func UnpackBlocks(dst []float32, f Format, src []byte) {
 	if len(dst)%weights != 0 || len(src) < f.RowBytes(len(dst)) {
 		panic(fmt.Sprintf("kernels: %d bytes of %v do not hold %d weights", len(src), f, len(dst)))
 	}
-	unpack := unpackers[f]
+	unpack := unpackerOf(f)
 	for i := 0; i < len(dst); i += weights {
 		unpack(dst[i:i+weights], src[:size])
 		src = src[size:]
@@ -50,22 +50,44 @@ func Unpack(dst []float32, m *Matrix, row int) {
 	}
 }
 
-// unpackers expands one block of each format; len(dst) is the format's BlockWeights, len(src) its BlockBytes.
-var unpackers = [numFormats]func(dst []float32, src []byte){
-	F32:    unpackF32,
-	F16:    unpackF16,
-	BF16:   unpackBF16,
-	Q4_0:   unpackQ4_0,
-	Q4_1:   unpackQ4_1,
-	Q5_0:   unpackQ5_0,
-	Q5_1:   unpackQ5_1,
-	Q8_0:   unpackQ8_0,
-	Q2_K:   unpackQ2_K,
-	Q3_K:   unpackQ3_K,
-	Q4_K:   unpackQ4_K,
-	Q5_K:   unpackQ5_K,
-	Q6_K:   unpackQ6_K,
-	IQ4_NL: unpackIQ4_NL,
+// unpackerOf expands one block of a format; len(dst) is its BlockWeights, len(src) its BlockBytes.
+func unpackerOf(f Format) func(dst []float32, src []byte) {
+	if g, ok := f.IntGroup(); ok {
+		return g.unpack
+	}
+	return unpackers[f]
+}
+
+var unpackers = [firstInt]func(dst []float32, src []byte){
+	F32:     unpackF32,
+	F16:     unpackF16,
+	BF16:    unpackBF16,
+	Q4_0:    unpackQ4_0,
+	Q4_1:    unpackQ4_1,
+	Q5_0:    unpackQ5_0,
+	Q5_1:    unpackQ5_1,
+	Q8_0:    unpackQ8_0,
+	Q2_K:    unpackQ2_K,
+	Q3_K:    unpackQ3_K,
+	Q4_K:    unpackQ4_K,
+	Q5_K:    unpackQ5_K,
+	Q6_K:    unpackQ6_K,
+	IQ4_NL:  unpackIQ4_NL,
+	IQ4_XS:  unpackIQ4_XS,
+	IQ3_XXS: unpackIQ3_XXS,
+	IQ3_S:   unpackIQ3_S,
+	IQ2_XXS: unpackIQ2_XXS,
+	IQ2_XS:  unpackIQ2_XS,
+	IQ2_S:   unpackIQ2_S,
+	IQ1_S:   unpackIQ1_S,
+	IQ1_M:   unpackIQ1_M,
+	TQ1_0:   unpackTQ1_0,
+	TQ2_0:   unpackTQ2_0,
+	Q1_0:    unpackQ1_0,
+	Q2_0:    unpackQ2_0,
+	MXFP4:   unpackMXFP4,
+	NVFP4:   unpackNVFP4,
+	Q8_K:    unpackQ8_K,
 }
 
 func unpackF32(dst []float32, src []byte) {

@@ -1,9 +1,19 @@
 // Unpacking, written once for all instruction sets over vec.h and fixed-length byte loops that the compiler vectorises.
-// The block layouts are explained in unpack.go and unpack_k.go, whose results these are, bit for bit.
+// The block layouts are explained in unpack.go, its siblings and intgroup.go, whose results these are, bit for bit.
 
-FN float half_at(const uint8_t *src) {
-  uint16_t h;
-  memcpy(&h, src, sizeof h);
+FN uint16_t u16_at(const uint8_t *src) {
+  uint16_t x;
+  memcpy(&x, src, sizeof x);
+  return x;
+}
+
+FN uint32_t u32_at(const uint8_t *src) {
+  uint32_t x;
+  memcpy(&x, src, sizeof x);
+  return x;
+}
+
+FN float half_of(uint16_t h) {
   // Without branches: normal numbers, infinity and NaN by rebiasing the exponent, subnormals by subtracting one half.
   const uint32_t sign = (uint32_t)(h & 0x8000) << 16, magnitude = (uint32_t)(h & 0x7fff);
   const uint32_t rebiased = (magnitude << 13) + (224u << 23), shifted = magnitude | (126u << 23);
@@ -21,6 +31,8 @@ FN float half_at(const uint8_t *src) {
   return x;
 }
 
+FN float half_at(const uint8_t *src) { return half_of(u16_at(src)); }
+
 FN void unpack_f16(float *dst, const uint8_t *src, int64_t n) {
   int64_t i = 0;
 #if defined(ISA_AVX512) || defined(ISA_AVX2)
@@ -34,9 +46,7 @@ FN void unpack_f16(float *dst, const uint8_t *src, int64_t n) {
 
 FN void unpack_bf16(float *dst, const uint8_t *src, int64_t n) {
   for (int64_t i = 0; i < n; i++) {
-    uint16_t h;
-    memcpy(&h, src + 2 * i, sizeof h);
-    const uint32_t bits = (uint32_t)h << 16;
+    const uint32_t bits = (uint32_t)u16_at(src + 2 * i) << 16;
     memcpy(dst + i, &bits, sizeof bits);
   }
 }
@@ -59,14 +69,18 @@ FN void nibbles(int8_t *restrict codes, const uint8_t *restrict src, int centre)
   for (int i = 0; i < 16; i++) codes[16 + i] = (int8_t)((src[i] >> 4) - centre);
 }
 
-// Adds the 32 fifth bits at src, eight at a time: copy the byte eight times, keep bit i of copy i, turn what is left into 16.
+// Eight bytes whose top bits are the bits of a byte: copy it eight times, keep bit i of copy i, turn what is left into 128.
+FN uint64_t top_bits(uint8_t bits) {
+  const uint64_t kept = (uint64_t)bits * 0x0101010101010101 & 0x8040201008040201;
+  return kept + 0x7f7f7f7f7f7f7f7f & 0x8080808080808080;
+}
+
+// Adds the 32 fifth bits at src, eight at a time.
 FN void fifth_bits(int8_t *restrict codes, const uint8_t *restrict src) {
   for (int i = 0; i < 4; i++) {
-    const uint64_t kept = (uint64_t)src[i] * 0x0101010101010101 & 0x8040201008040201;
     uint64_t eight;
     memcpy(&eight, codes + 8 * i, sizeof eight);
-    const uint64_t sixteens = (kept + 0x7f7f7f7f7f7f7f7f & 0x8080808080808080) >> 3;
-    eight += sixteens;
+    eight += top_bits(src[i]) >> 3;
     memcpy(codes + 8 * i, &eight, sizeof eight);
   }
 }
@@ -122,11 +136,12 @@ FN void look_up(int8_t codes[32], const int8_t table[16]) {
 #endif
 }
 
+static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
 FN void unpack_iq4_nl(float *restrict dst, const uint8_t *restrict src) {
-  static const int8_t grid[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
   int8_t codes[32];
   nibbles(codes, src + 2, 0);
-  look_up(codes, grid);
+  look_up(codes, iq4_values);
   scale_centred(dst, codes, 32, half_at(src));
 }
 
@@ -207,6 +222,10 @@ FN void unpack_q6_k(float *restrict dst, const uint8_t *restrict src) {
     scale_centred(dst + group * 16, codes + group * 16, 16, d * (float)(int8_t)src[192 + group]);
 }
 
+#include "unpack_int.h"
+#include "unpack_iq.h"
+#include "unpack_tq.h"
+
 #define BLOCKS(unpack_block, block_weights, block_bytes)                 \
   for (int64_t i = 0; i < weights; i += block_weights, src += block_bytes) \
     unpack_block(dst + i, src);                                          \
@@ -228,6 +247,22 @@ TARGET static void unpack(float *dst, int format, const uint8_t *src, int64_t we
     case Q5_K: BLOCKS(unpack_q5_k, 256, 176);
     case Q6_K: BLOCKS(unpack_q6_k, 256, 210);
     case IQ4_NL: BLOCKS(unpack_iq4_nl, 32, 18);
+    case IQ4_XS: BLOCKS(unpack_iq4_xs, 256, 136);
+    case IQ3_XXS: BLOCKS(unpack_iq3_xxs, 256, 98);
+    case IQ3_S: BLOCKS(unpack_iq3_s, 256, 110);
+    case IQ2_XXS: BLOCKS(unpack_iq2_xxs, 256, 66);
+    case IQ2_XS: BLOCKS(unpack_iq2_xs, 256, 74);
+    case IQ2_S: BLOCKS(unpack_iq2_s, 256, 82);
+    case IQ1_S: BLOCKS(unpack_iq1_s, 256, 50);
+    case IQ1_M: BLOCKS(unpack_iq1_m, 256, 56);
+    case TQ1_0: BLOCKS(unpack_tq1_0, 256, 54);
+    case TQ2_0: BLOCKS(unpack_tq2_0, 256, 66);
+    case Q1_0: BLOCKS(unpack_q1_0, 128, 18);
+    case Q2_0: BLOCKS(unpack_q2_0, 64, 18);
+    case MXFP4: BLOCKS(unpack_mxfp4, 32, 17);
+    case NVFP4: BLOCKS(unpack_nvfp4, 64, 36);
+    case Q8_K: BLOCKS(unpack_q8_k, 256, 292);
+    default: unpack_int(dst, format - INT_GROUPS, src, weights);
   }
 }
 

@@ -46,7 +46,7 @@ func fromGGUF(ref string, f *gguf.File) (*Model, error) {
 		}
 		format, ok := t.Type.Format()
 		if !ok {
-			return nil, fmt.Errorf("tensor %s is stored as %s, which finch cannot multiply yet", name, t.Type)
+			return nil, fmt.Errorf("tensor %s is stored as %s, which finch cannot multiply: convert the model again, with weights in f16 or a quantized type", name, t.Type)
 		}
 		// ggml lists the fastest dimension first.
 		shape := make([]int, len(t.Dims))

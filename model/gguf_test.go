@@ -32,7 +32,8 @@ func asGGUF(t *testing.T, changes map[string]gguf.Value) []byte {
 	h := gguf.Header{Meta: meta}
 	var data [][]byte
 	add := func(name string, f kernels.Format, bytes []byte, dims ...uint64) {
-		h.Tensors = append(h.Tensors, gguf.TensorSpec{Name: name + ".weight", Dims: dims, Type: gguf.TypeOf(f)})
+		kind, _ := gguf.TypeOf(f)
+		h.Tensors = append(h.Tensors, gguf.TensorSpec{Name: name + ".weight", Dims: dims, Type: kind})
 		data = append(data, bytes)
 	}
 	matrix := func(name string, w *kernels.Matrix) { add(name, w.Format, w.Data, uint64(w.Cols), uint64(w.Rows)) }

@@ -18,7 +18,7 @@ import (
 )
 
 // packedSample is a packed file of two blocks: sparse layers, one of which has rows that are no whole bytes of mask, a
-// quantized one, and a dropped MLP.
+// quantized one, one of integer groups, and a dropped MLP.
 func packedSample(t testing.TB) []byte {
 	t.Helper()
 	m, err := model.Open(testmodel.Folder(t, testmodel.Llama(1, 2, 32, 44, testmodel.Vocab)))
@@ -28,7 +28,7 @@ func packedSample(t testing.TB) []byte {
 	defer m.Close()
 	n := m.Network.Clone()
 	n.Blocks[1].DropMLP = true
-	for kind, name := range map[model.Kind]string{model.FFNDown: "sparse-0.60", model.AttnV: "sparse-0.50+q4_0", model.AttnQ: "q8_0"} {
+	for kind, name := range map[model.Kind]string{model.FFNDown: "sparse-0.60", model.AttnV: "sparse-0.50+q4_0", model.AttnQ: "q8_0", model.AttnK: "int3-g32"} {
 		level, err := compress.ParseLevel(name)
 		if err != nil {
 			t.Fatal(err)

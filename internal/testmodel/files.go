@@ -102,7 +102,11 @@ func GGUF(t testing.TB, m *model.Model, more ...gguf.KV) (path string) {
 		if norm {
 			dims = dims[:1]
 		}
-		h.Tensors = append(h.Tensors, gguf.TensorSpec{Name: name + ".weight", Dims: dims, Type: gguf.TypeOf(w.Format)})
+		kind, ok := gguf.TypeOf(w.Format)
+		if !ok {
+			t.Fatalf("%s is stored in %v, which is no type of GGUF", name, w.Format)
+		}
+		h.Tensors = append(h.Tensors, gguf.TensorSpec{Name: name + ".weight", Dims: dims, Type: kind})
 		data = append(data, w.Data)
 	})
 	var file bytes.Buffer

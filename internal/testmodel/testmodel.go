@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
@@ -31,6 +32,23 @@ func Llama(seed uint64, blocks, hidden, mlp, vocab int) *model.Model {
 			b.Layers[k] = matrix(rng, rows, cols, 1/math.Sqrt(float64(cols)))
 		}
 		m.Network.Blocks = append(m.Network.Blocks, b)
+	}
+	return m
+}
+
+// Stored is a matrix of random blocks, whose weights are at most 1 in magnitude.
+func Stored(rng *rand.Rand, f kernels.Format, rows, cols int) *kernels.Matrix {
+	m := &kernels.Matrix{Format: f, Rows: rows, Cols: cols, Data: make([]byte, rows*f.RowBytes(cols))}
+	weights, size := make([]float32, f.BlockWeights()), f.BlockBytes()
+	tooLarge := func(w float32) bool { return !(math.Abs(float64(w)) <= 1) } // NaN is
+	for at := 0; at < len(m.Data); {
+		block := m.Data[at : at+size]
+		for i := range block {
+			block[i] = byte(rng.Uint32())
+		}
+		if kernels.UnpackBlocks(weights, f, block); !slices.ContainsFunc(weights, tooLarge) {
+			at += size
+		}
 	}
 	return m
 }

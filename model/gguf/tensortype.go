@@ -47,6 +47,7 @@ const (
 	MXFP4   TensorType = 39
 	NVFP4   TensorType = 40
 	Q1_0    TensorType = 41
+	Q2_0    TensorType = 42
 )
 
 // tensorTypes is indexed by id: bytes per block of weights. An entry without weights was removed from ggml.
@@ -97,6 +98,7 @@ var tensorTypes = [...]struct {
 	MXFP4:   {"mxfp4", 32, 17},
 	NVFP4:   {"nvfp4", 64, 36},
 	Q1_0:    {"q1_0", 128, 18},
+	Q2_0:    {"q2_0", 64, 18},
 }
 
 // String is the lower-case name, such as "q4_k"; an unknown id is written as a number.
@@ -128,7 +130,7 @@ func (t TensorType) BlockBytes() int {
 	return tensorTypes[t].bytes
 }
 
-// Format is the kernels' name for t, if they can multiply it.
+// Format is the kernels' name for t, if they can multiply it: all types of weights but q8_1, in which ggml holds activations.
 func (t TensorType) Format() (kernels.Format, bool) {
 	if !t.Known() {
 		return 0, false
@@ -137,13 +139,10 @@ func (t TensorType) Format() (kernels.Format, bool) {
 	return f, err == nil
 }
 
-// TypeOf is the ggml type in which the kernels' format f is stored.
-func TypeOf(f kernels.Format) TensorType {
+// TypeOf is the ggml type in which the kernels' format f is stored, if it is one of ggml's.
+func TypeOf(f kernels.Format) (TensorType, bool) {
 	t, err := ParseTensorType(f.String())
-	if err != nil {
-		panic(err) // every format of the kernels is one of ggml's
-	}
-	return t
+	return t, err == nil
 }
 
 // ParseTensorType finds a type by its name in lower case, such as "q4_k".
