@@ -13,7 +13,7 @@
 # to the estimate by the program's own clock, without loading and tokenizing; decode_tokens_per_second, from its own
 # timing of the network alone, where one sequence is a batch; ppl; and for every format but BF16 kl, and its tokens per second, against the BF16 network's
 # logits, which llama-perplexity has written to a file before. Needs python3 with pip, cmake, a C++ compiler. Some minutes
-# for the build, and 50 KB of disk per scored token for the logits.
+# for the build, and 100 KB of disk per scored token for the logits.
 set -eu
 export LC_ALL=C
 
