@@ -35,13 +35,13 @@ func offspring(m *model.Model, n int) []*model.Network {
 func TestScoresAreThoseOfNetworksApart(t *testing.T) {
 	const blocks, sequence = 5, 32
 	m := testmodel.Llama(1, blocks, 64, 96, vocab)
-	networks := append(offspring(m, 20), candidates(m)...)
-	c := corpus(t, 40, sequence)
-	slice, err := c.Draw(rng(7), 35*sequence+11)
+	networks := append(offspring(m, 9), candidates(m)...)
+	c := corpus(t, 12, sequence)
+	slice, err := c.Draw(rng(7), 9*sequence+11)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := c.Draw(rng(8), 35*sequence+20) // partly the same text; one sequence longer than it was kept
+	again, err := c.Draw(rng(8), 9*sequence+20) // partly the same text; one sequence longer than it was kept
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestScoresAreThoseOfNetworksApart(t *testing.T) {
 		"shared":                       {},
 		"every boundary kept":          {Cache: 1 << 30},
 		"every second boundary kept":   {Cache: 1 << 30, CacheEvery: 2},
-		"room for a tenth":             {Cache: 14 * stream},
+		"room for a tenth":             {Cache: 4 * stream},
 		"no room for a single stream":  {Cache: stream - 1},
 		"streamed":                     {Memory: 1},
 		"streamed, boundaries kept":    {Memory: 1, Cache: 1 << 30},
