@@ -133,7 +133,7 @@ func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Sli
 		scores[i].Tokens = slice.Tokens
 	}
 	p := &pass{
-		engine: e, runner: func(w *worker) *model.Runner { return w.runner }, hidden: e.model.Hidden,
+		engine: e, runner: func(w *worker) *model.Runner { return w.runner }, hidden: e.model.Hidden, cache: e.cache,
 		tree: newTree(networks, !e.options.Apart), corpus: slice.Corpus, units: e.units(slice, len(networks)), group: headGroup,
 	}
 	p.finish = func(w *worker, u *unit, done []arrival) error {
@@ -154,8 +154,8 @@ func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Sli
 
 // run runs a pass, all units at once, or in waves if the weights are streamed.
 func (e *Engine) run(ctx context.Context, p *pass) error {
-	if e.cache != nil {
-		e.cache.attach(p.tree)
+	if p.cache != nil {
+		p.cache.attach(p.tree)
 	}
 	run := p.run
 	if e.options.Memory > 0 && p.tree.bytes() > e.options.Memory {

@@ -20,7 +20,8 @@ import (
 type pass struct {
 	engine *Engine
 	runner func(*worker) *model.Runner
-	hidden int // width of a residual stream
+	hidden int    // width of a residual stream
+	cache  *cache // nil: none
 	tree   *tree
 	corpus *Corpus
 	units  []unit
@@ -164,7 +165,7 @@ func (p *pass) begin(w *worker, u int) {
 	var sources []source
 	p.compute[u] = p.plan(text, func(node int, next []int) {
 		x := p.buffer(values)
-		p.engine.cache.load(x, p.tree.nodes[node].prefix, p.corpus, text.sequences)
+		p.cache.load(x, p.tree.nodes[node].prefix, p.corpus, text.sequences)
 		sources = append(sources, source{x, next})
 	})
 	for _, s := range sources {
@@ -188,7 +189,7 @@ func (p *pass) begin(w *worker, u int) {
 // plan says which nodes must be computed for a unit. For a node that need not be, because the cache has its streams, it
 // calls cached with the children that start from it; the cache is locked meanwhile.
 func (p *pass) plan(text *unit, cached func(node int, next []int)) []bool {
-	c, nodes := p.engine.cache, p.tree.nodes
+	c, nodes := p.cache, p.tree.nodes
 	if c != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -215,7 +216,7 @@ func (p *pass) advance(w *worker, u, at int, x []float32) {
 	n := &p.tree.nodes[at]
 	p.runner(w).Block(x, n.block, p.units[u].length)
 	if n.keep {
-		p.engine.cache.store(x, n.prefix, p.corpus, p.units[u].sequences)
+		p.cache.store(x, n.prefix, p.corpus, p.units[u].sequences)
 	}
 	p.mu.Lock()
 	p.spent[at] += time.Since(start)

@@ -155,7 +155,7 @@ func TestCacheSavesBlocks(t *testing.T) {
 			n.Blocks[changed].Layers[model.FFNUp] = other.Network.Blocks[changed].Layers[model.FFNUp]
 			tree := newTree([]*model.Network{n}, true)
 			e.cache.attach(tree)
-			p := &pass{engine: e, tree: tree, corpus: c, units: e.units(c.Whole(), 1), hidden: m.Hidden}
+			p := &pass{engine: e, cache: e.cache, tree: tree, corpus: c, units: e.units(c.Whole(), 1), hidden: m.Hidden}
 			compute := 0
 			for _, on := range p.plan(&p.units[0], func(int, []int) {}) {
 				if on {

@@ -3,7 +3,7 @@
 
 #include "kernels.h"
 
-enum { DEPTH = 1024 };  // units of a panel that stay in the second-level cache (128 KiB) while all tokens pass by
+enum { DEPTH = 2048 };  // units of a panel that stay in the second-level cache (256 KiB) while all tokens pass by
 
 void finch_peak(const struct gemm *g, float *sums, const uint32_t *x, const uint32_t *w, int64_t units) {
   g->peak(sums, x, w, units);
@@ -29,42 +29,49 @@ static void unpack_row(const struct isa *isa, float *dst, const struct matrix *m
   isa->expand(dst, stored, m->mask + row * ((m->cols + 7) / 8), m->cols);
 }
 
-// panel [units][g->panel] from rows [first, end) of W. A dense row comes in chunks that stay in the first-level cache; a
-// sparse row comes whole, since only its beginning is known.
+// panel [units][g->panel] from the units from start on of rows [first, end) of W. A dense row comes in chunks that stay in the
+// first-level cache; a sparse row comes whole, since only its beginning is known.
 // rows is scratch: GROUP rows of width + GROUP floats (the gap keeps them out of one cache set), then the stored weights.
-static void pack_panel(const struct path *p, uint32_t *panel, const struct matrix *m, int64_t first, int64_t end,
-                       float *rows) {
+static void pack_panel(const struct path *p, uint32_t *panel, const struct matrix *m, int64_t start, int64_t units,
+                       int64_t first, int64_t end, float *rows) {
   const struct gemm *g = p->gemm;
+  const int64_t from = start * g->per, to = min64(from + units * g->per, m->cols);
   const int64_t width = m->mask == NULL ? CHUNK : m->cols;
   const int64_t stride = round_up(width, GROUP) + GROUP;
   float *stored = rows + GROUP * stride;
   for (int64_t group = 0; group < g->panel; group += GROUP) {
     const int64_t count = min64(GROUP, end - first - group);
-    for (int64_t start = 0; start < m->cols; start += width) {
-      const int64_t n = min64(width, m->cols - start);
-      for (int64_t r = 0; r < count; r++)
-        unpack_row(p->isa, rows + r * stride, m, first + group + r, start, n, stored);
-      g->pack_w(panel + start / g->per * g->panel + group, rows, stride, count, n);
+    for (int64_t col = from; col < to; col += width) {
+      const int64_t n = min64(width, to - col);
+      for (int64_t r = 0; r < count; r++) unpack_row(p->isa, rows + r * stride, m, first + group + r, col, n, stored);
+      g->pack_w(panel + (col - from) / g->per * g->panel + group, rows, stride, count, n);
     }
   }
 }
 
-// dst [tokens, end - first] with the given row stride: outputs first to end of W for the packed x.
+// dst [tokens, end - first] with the given row stride: outputs first to end of W for the packed x. The columns are taken in
+// slabs, so that of a wide W neither a panel nor the x that it meets outgrows the cache; a sparse W is one slab.
 void finch_multiply(const struct path *p, float *dst, int64_t stride, const uint32_t *x, int64_t tokens, int64_t first,
                     int64_t end, int64_t cols, int format, int64_t block_weights, int64_t block_bytes,
                     const uint8_t *data, const uint8_t *mask, const uint32_t *row_start, uint32_t *panel, float *rows) {
   const struct gemm *g = p->gemm;
   const struct matrix m = {cols, format, block_weights, block_bytes, data, mask, row_start};
   const int64_t units = units_of(g, cols), depth = round_up(units, GROUP);
-  for (int64_t n = first; n < end; n += g->panel) {
-    const int64_t outputs = min64(g->panel, end - n);
-    pack_panel(p, panel, &m, n, n + outputs, rows);
-    int64_t k = 0;
-    do {  // at least once: without columns the sums are zero
-      for (int64_t t = 0; t < tokens; t += g->tile)
-        g->multiply(dst + t * stride + n - first, stride, x + t * depth + k * g->tile, panel + k * g->panel,
-                    min64(DEPTH, units - k), min64(g->tile, tokens - t), outputs, k > 0);
-      k += DEPTH;
-    } while (k < units);
-  }
+  const int64_t slab = mask == NULL ? DEPTH : round_up(units, DEPTH);
+  int64_t start = 0;
+  do {  // at least once: without columns the sums are zero
+    const int64_t stop = min64(start + slab, units);
+    for (int64_t n = first; n < end; n += g->panel) {
+      const int64_t outputs = min64(g->panel, end - n);
+      pack_panel(p, panel, &m, start, stop - start, n, n + outputs, rows);
+      int64_t k = start;
+      do {
+        for (int64_t t = 0; t < tokens; t += g->tile)
+          g->multiply(dst + t * stride + n - first, stride, x + t * depth + k * g->tile, panel + (k - start) * g->panel,
+                      min64(DEPTH, stop - k), min64(g->tile, tokens - t), outputs, k > 0);
+        k += DEPTH;
+      } while (k < stop);
+    }
+    start += slab;
+  } while (start < units);
 }
