@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -79,12 +80,18 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 	if err != nil {
 		return nil, err
 	}
+	bytes, err := memory(c)
+	if err != nil {
+		return nil, err
+	}
 	m, err := model.Open(ref)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	options := evaluator.Options{Path: path, Workers: workers, Context: context, NoTeacher: base == ""}
+	options := evaluator.Options{Path: path, Workers: workers, Context: context, NoTeacher: base == "", Scratch: os.TempDir()}
+	options.Share(bytes)
+	options.Cache = 0 // there is one network, and one call
 	if base != "" {
 		if options.Teacher, err = model.Open(base); err != nil {
 			return nil, err
@@ -112,6 +119,7 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 	if err != nil {
 		return nil, err
 	}
+	defer engine.Close()
 	scores, err := engine.Score(c.Context(), []*model.Network{&m.Network}, corpus.Whole())
 	if err != nil {
 		return nil, err

@@ -73,10 +73,18 @@ func planTable(plans []experiment.Plan) *store.Table {
 	for _, p := range plans {
 		t.Rows = append(t.Rows, []any{
 			p.Experiment, p.Method, p.Budget, int64(p.Seeds), p.Tokens,
-			(time.Duration(math.Ceil(p.Seconds)) * time.Second).String(), mebibytes(p.MemoryBytes), mebibytes(p.DiskBytes),
+			(time.Duration(math.Ceil(p.Seconds)) * time.Second).String(), memoryOf(p), mebibytes(p.DiskBytes),
 		})
 	}
 	return t
+}
+
+// memoryOf says what a plan likes to have, and that it does with less.
+func memoryOf(p experiment.Plan) string {
+	if p.Streams {
+		return mebibytes(p.MemoryBytes) + ", weights streamed"
+	}
+	return mebibytes(p.MemoryBytes)
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

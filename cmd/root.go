@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/internal/resources"
 	"github.com/finch-llm/finch/kernels"
 )
 
@@ -93,6 +95,7 @@ model, and keeps every generation in an SQLite database, from which an interrupt
 	}
 	root.PersistentFlags().String("db", "finch.db", "the database of runs")
 	root.PersistentFlags().Int("threads", runtime.GOMAXPROCS(0), "worker threads; results do not depend on their number")
+	root.PersistentFlags().String("memory", "", `memory to use, like "8GiB" (default: what is free); results do not depend on it`)
 	root.PersistentFlags().String("kernels", os.Getenv("FINCH_KERNELS"), "instruction set to use (default: the fastest here; also FINCH_KERNELS)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w: see %s --help", err, c.CommandPath())
@@ -135,6 +138,20 @@ func threads(c *cobra.Command) (int, error) {
 	n, _ := c.Flags().GetInt("threads")
 	if n < 1 || n > 4096 {
 		return 0, usagef("--threads %d: write a number from 1 to 4096", n)
+	}
+	return n, nil
+}
+
+// memory is the number of bytes that --memory allows, or that are free; 0 if neither is known.
+func memory(c *cobra.Command) (int64, error) {
+	text, _ := c.Flags().GetString("memory")
+	if text == "" {
+		free, _ := resources.AvailableMemory()
+		return free, nil
+	}
+	n, err := configs.ParseBytes(text)
+	if err != nil {
+		return 0, usagef("--memory: %w", err)
 	}
 	return n, nil
 }

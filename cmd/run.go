@@ -256,8 +256,12 @@ func newSession(c *cobra.Command) (*experiment.Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	bytes, err := memory(c)
+	if err != nil {
+		return nil, err
+	}
 	return &experiment.Session{
-		Path: path, Workers: workers, Levels: levelsFolder(database(c)), Progress: newProgress(c.ErrOrStderr()),
+		Path: path, Workers: workers, Memory: bytes, Levels: levelsFolder(database(c)), Progress: newProgress(c.ErrOrStderr()),
 		Clock: time.Now, Version: version(),
 	}, nil
 }

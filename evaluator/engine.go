@@ -27,6 +27,10 @@ const (
 	headGroup = 8
 )
 
+// Version is raised when the same network on the same slice gets other bits than before, in another order of summation for
+// example: scores of different versions do not compare.
+const Version = 1
+
 // Engine scores networks of one model on this machine.
 type Engine struct {
 	model   *model.Model
@@ -72,10 +76,16 @@ type Options struct {
 	// by block, so that each block is read once for all of them.
 	Memory int64
 
-	// Targets is how many bytes of the dense model's hidden states may be kept in memory for a corpus. If they take more,
-	// they are kept in a file in the folder Scratch; in memory all the same if that is empty.
+	// Targets is how many bytes of the dense model's hidden states may be kept in memory for a corpus; 0: all. If they take
+	// more, they are kept in a file in the folder Scratch; in memory all the same if that is empty.
 	Targets int64
 	Scratch string
+}
+
+// Share divides memory of so many bytes: a quarter for residual streams kept, an eighth for the dense model's hidden states on
+// each text, half for weights. The rest is for what is being computed.
+func (o *Options) Share(memory int64) {
+	o.Cache, o.Targets, o.Memory = memory/4, memory/8, memory/2
 }
 
 // New makes an engine for networks of m.

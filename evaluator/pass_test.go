@@ -54,6 +54,7 @@ func TestScoresAreThoseOfNetworksApart(t *testing.T) {
 		"no room for a single stream":  {Cache: stream - 1},
 		"streamed":                     {Memory: 1},
 		"streamed, boundaries kept":    {Memory: 1, Cache: 1 << 30},
+		"targets on disk":              {Targets: 1, Scratch: t.TempDir()},
 		"more workers than work":       {Workers: 64},
 		"one worker, boundaries kept":  {Workers: 1, Cache: 1 << 30},
 		"another context, top k apart": {Context: 100, Cache: 1 << 30},
@@ -66,6 +67,7 @@ func TestScoresAreThoseOfNetworksApart(t *testing.T) {
 			for round, s := range []Slice{slice, again, slice} {
 				want := score(t, newEngine(t, m, apart), networks, s)
 				e := newEngine(t, m, o)
+				defer e.Close()
 				if round > 0 { // the parent is remembered from here
 					score(t, e, []*model.Network{&m.Network}, slice)
 				}

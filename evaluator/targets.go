@@ -19,10 +19,11 @@ type targets struct {
 	scratch   *mmap.Scratch // holds the hidden states if they are many; nil: they are on the heap
 }
 
-// newTargets makes room for a corpus, on disk if the hidden states take more than limit bytes and there is a folder.
+// newTargets makes room for a corpus, on disk if the hidden states take more than limit bytes, if there is one, and there is
+// a folder.
 func newTargets(c *Corpus, width int, limit int64, dir string) (*targets, error) {
 	t := &targets{sequences: make([]*kernels.TeacherTargets, c.Len()), width: width}
-	if bytes := 4 * int64(len(c.Tokens)) * int64(width); dir != "" && bytes > limit {
+	if bytes := 4 * int64(len(c.Tokens)) * int64(width); dir != "" && limit > 0 && bytes > limit {
 		scratch, err := mmap.NewScratch(dir, bytes)
 		if err != nil {
 			return nil, fmt.Errorf("keeping the dense model's hidden states: %w", err)

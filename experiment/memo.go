@@ -13,16 +13,12 @@ import (
 	"github.com/finch-llm/finch/store"
 )
 
-// scoring is the version of what evaluator and kernels compute. It is raised when the same network on the same slice gets
-// other bits than before, in another order of summation for example: scores of older versions then answer no more.
-const scoring = 1
-
 // scoreKey is the hash of all that decides a score: how it is computed, the model, the slice, and of every layer the level
 // it is stored at. Layers that are as the model has them have no key of their own, and dropped ones count by being dropped.
 func (r *run) scoreKey(n *model.Network, slice string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %s %s %s %d %s %s\n",
-		scoring, runtime.GOARCH, r.engine.Path(), r.Config.Search.Fitness, r.topK(), r.Model.Hash, slice)
+		evaluator.Version, runtime.GOARCH, r.engine.Path(), r.Config.Search.Fitness, r.topK(), r.Model.Hash, slice)
 	for b := range n.Blocks {
 		block := &n.Blocks[b]
 		for k, w := range block.Layers {

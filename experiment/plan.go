@@ -19,7 +19,10 @@ type Plan struct {
 	Tokens      int64   `json:"tokens"`  // scored, held-out text included
 	Seconds     float64 `json:"seconds"` // at the speed of the dense model here, levels not counted
 	MemoryBytes int64   `json:"memory_bytes"`
+	Streams     bool    `json:"streams"`    // weights and levels do not fit into memory together, and are read again and again
 	DiskBytes   int64   `json:"disk_bytes"` // levels that are not built yet, by this plan or one before it, and records
+
+	least int64 // bytes of memory without which it cannot be done
 }
 
 // recordBytes is about what one score and its candidate take in the database, indexes included.
@@ -84,11 +87,19 @@ func (s *Session) plan(t *Task, speed float64, planned map[compress.Key]bool) (P
 	held := 3 * int64(len(t.Evaluation.Tokens)) // winner, baseline, dense
 	tokens := seeds * (set.TotalTokens() + held)
 	scores := set.TotalTokens() / int64(set.Tokens[0])
+	weights, activations, targets := t.Model.Bytes+levels, t.activationBytes(s.Workers), t.targetBytes()
+	options := s.options()
+	least := activations
+	if options.Targets > 0 {
+		least += min(targets, 2*options.Targets) // of two texts
+	}
 	return Plan{
 		Experiment: t.Config.Name, Method: t.Config.Search.Method, Budget: describeBudget(&t.Config.Budget), Seeds: int(seeds),
 		Tokens: tokens, Seconds: float64(tokens) / speed,
-		MemoryBytes: t.Model.Bytes + levels + t.activationBytes(s.Workers) + t.targetBytes(),
+		MemoryBytes: weights + activations + targets + min(options.Cache, t.streamBytes()),
+		Streams:     options.Memory > 0 && weights > options.Memory,
 		DiskBytes:   missing + missing/50 + seeds*scores*recordBytes,
+		least:       least,
 	}, nil
 }
 
@@ -116,25 +127,31 @@ func (t *Task) targetBytes() int64 {
 	return int64(len(t.Calibration.Tokens)+len(t.Evaluation.Tokens)) * int64(4*t.Model.Hidden+16)
 }
 
-// activationBytes is what the workers' forward passes take: some twelve vectors of the widest kind for each token in work.
+// streamBytes is what the residual streams at all block boundaries take, for every token of the calibration text.
+func (t *Task) streamBytes() int64 {
+	return int64(len(t.Calibration.Tokens)) * int64(t.Model.Blocks) * int64(4*t.Model.Hidden)
+}
+
+// activationBytes is what the workers' forward passes take, for each token in work: some four vectors of each kind, and the
+// streams of two units at all boundaries, from which offspring branch off.
 func (t *Task) activationBytes(workers int) int64 {
-	tokens := max(1024, t.Calibration.Sequence, t.Evaluation.Sequence)
-	width := t.Model.MLP + t.Model.Hidden + t.Model.Heads*t.Model.HeadDim
-	return int64(workers) * int64(tokens) * int64(width) * 4 * 4
+	tokens := int64(max(1024, t.Calibration.Sequence, t.Evaluation.Sequence))
+	width := int64(t.Model.MLP + t.Model.Hidden + t.Model.Heads*t.Model.HeadDim)
+	return int64(workers)*tokens*width*4*4 + 2*tokens*int64(t.Model.Blocks)*int64(4*t.Model.Hidden)
 }
 
 // Fits refuses plans that need more memory or disk than there is.
 func (s *Session) Fits(plans []Plan) error {
-	var memory, disk int64 // levels stay mapped, and the dense model's targets stay, until the last experiment has ended
+	var memory, disk int64 // the dense model's targets stay until the last experiment has ended
 	for _, p := range plans {
-		memory += p.MemoryBytes
+		memory += p.least
 		disk += p.DiskBytes
 	}
 	if free, ok := resources.FreeDisk(s.Levels); ok && disk > free {
 		return fmt.Errorf("the experiments need %d MiB of disk beside the database, %d MiB are free: make room, or put --db elsewhere", disk>>20, free>>20)
 	}
-	if free, ok := resources.AvailableMemory(); ok && memory > free {
-		return fmt.Errorf("the experiments need %d MiB of memory, %d MiB are available: free some, or use fewer levels or calibration tokens", memory>>20, free>>20)
+	if s.Memory > 0 && memory > s.Memory {
+		return fmt.Errorf("the experiments need %d MiB of memory, %d MiB may be used: free some, or use fewer threads or calibration tokens", memory>>20, s.Memory>>20)
 	}
 	return nil
 }

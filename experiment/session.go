@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 	"unicode/utf8"
 
@@ -22,6 +23,7 @@ type Session struct {
 	DB       *store.DB // nil for plans
 	Path     *kernels.Path
 	Workers  int
+	Memory   int64  // bytes to use, within which caches are sized and beyond which weights are streamed; 0: all that is needed
 	Levels   string // folder of the level database
 	Progress Progress
 	Clock    func() time.Time
@@ -50,6 +52,9 @@ func (s *Session) Close() error {
 	var failed []error
 	if s.levels != nil {
 		failed = append(failed, s.levels.Close())
+	}
+	for _, e := range s.engines {
+		failed = append(failed, e.Close())
 	}
 	for _, m := range s.models {
 		failed = append(failed, m.Close())
@@ -97,13 +102,27 @@ func (s *Session) corpus(m *model.Model, t configs.Text) (*evaluator.Corpus, err
 	return c, nil
 }
 
+// options are those that all engines have.
+func (s *Session) options() evaluator.Options {
+	o := evaluator.Options{Path: s.Path, Workers: s.Workers, Cache: defaultCache, Scratch: filepath.Dir(s.Levels)}
+	if s.Memory > 0 {
+		o.Share(s.Memory)
+	}
+	return o
+}
+
+// defaultCache is what an engine may keep of residual streams when no limit is set.
+const defaultCache = 1 << 30
+
 // engine makes an engine once. Experiments that share one also share the dense model's targets in it.
 func (s *Session) engine(m *model.Model, context, topK int) (*evaluator.Engine, error) {
 	key := engineKey{m.Ref, context, topK}
 	if e, ok := s.engines[key]; ok {
 		return e, nil
 	}
-	e, err := evaluator.New(m, evaluator.Options{Path: s.Path, Workers: s.Workers, Context: context, TopK: topK})
+	o := s.options()
+	o.Context, o.TopK = context, topK
+	e, err := evaluator.New(m, o)
 	if err != nil {
 		return nil, err
 	}
