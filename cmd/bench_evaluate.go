@@ -32,7 +32,7 @@ func newBenchEvaluate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "evaluate",
 		Short: "scoring the offspring of one parent, with and without what they share",
-		Long: `evaluate builds six levels of every layer of a model and scores the offspring of one parent, mutated as EvoPress does, against
+		Long: `evaluate builds six levels of every layer of a model (integers of 2 to 8 bits in groups of 64) and scores the offspring of one parent, mutated as EvoPress does, against
 the dense model. Each is first run by itself, which gives tokens_per_second, gflops (of the candidate's own forward pass and
 head: the dense model's logits are not counted as work) and of_peak; then with the parent's activations in the cache, which
 gives prefix_speedup. prefix_bound is what skipping every block before an offspring's first changed one can give at most.
@@ -98,8 +98,8 @@ name        = "bench"
 model       = %q
 target      = "packed"
 calibration = { data = "builtin:calibration", tokens = %d, sequence = %d }
-levels      = ["q4_0", "iq4_nl", "q4_1", "q5_0", "q5_1", "q8_0"]
-budget      = { bits_per_weight = 5.5 }
+levels      = ["int2-g64", "int3-g64", "int4-g64", "int5-g64", "int6-g64", "int8-g64"]
+budget      = { bits_per_weight = 4.375 }
 search      = { method = "evopress", starts = 1, generations = 1, offspring = %d, survivors = [1], tokens = [%d] }
 `
 
