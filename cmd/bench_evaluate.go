@@ -23,7 +23,7 @@ type evaluateOptions struct {
 	model, levels      string
 	offspring, tokens  int
 	sequence, boundary int
-	rounds             int
+	rounds, cached     int
 }
 
 func newBenchEvaluate() *cobra.Command {
@@ -36,7 +36,7 @@ func newBenchEvaluate() *cobra.Command {
 the dense model. Each is first run by itself, which gives tokens_per_second, gflops (of the candidate's own forward pass and
 head: the dense model's logits are not counted as work) and of_peak; then with the parent's activations in the cache, which
 gives prefix_speedup. prefix_bound is what skipping every block before an offspring's first changed one can give at most.
-peak_rss_bytes is the most memory that the process had while 16,384 tokens of the parent were brought into the cache, all
+peak_rss_bytes is the most memory that the process had while --cached-tokens of the parent were brought into the cache, all
 levels in memory. level_switch_seconds is the time to make a candidate out of its genome.`,
 		Example: `  finch bench evaluate --json
   finch bench evaluate --model SmolLM2-135M-Instruct.Q4_1.gguf --boundaries 2`,
@@ -45,7 +45,7 @@ levels in memory. level_switch_seconds is the time to make a candidate out of it
 			for _, f := range []struct {
 				name       string
 				value, min int
-			}{{"offspring", o.offspring, 1}, {"tokens", o.tokens, 2}, {"sequence", o.sequence, 2}, {"boundaries", o.boundary, 1}, {"rounds", o.rounds, 1}} {
+			}{{"offspring", o.offspring, 1}, {"tokens", o.tokens, 2}, {"sequence", o.sequence, 2}, {"boundaries", o.boundary, 1}, {"rounds", o.rounds, 1}, {"cached-tokens", o.cached, 2}} {
 				if f.value < f.min {
 					return usagef("--%s %d: write %d or more", f.name, f.value, f.min)
 				}
@@ -67,6 +67,7 @@ levels in memory. level_switch_seconds is the time to make a candidate out of it
 	c.Flags().IntVar(&o.tokens, "tokens", 1024, "on so many tokens")
 	c.Flags().IntVar(&o.sequence, "sequence", 512, "in sequences of so many")
 	c.Flags().IntVar(&o.boundary, "boundaries", 1, "keep the activations at every block boundary, or every second, …")
+	c.Flags().IntVar(&o.cached, "cached-tokens", 16384, "bring so many tokens of the parent into the cache to see what it takes, in sequences of 2048")
 	c.Flags().IntVar(&o.rounds, "rounds", 4, "in how many rounds the offspring are scored, with and without the cache in turn")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
@@ -86,6 +87,7 @@ type evaluateBench struct {
 	OfPeak          float64 `json:"of_peak"`
 	PrefixSpeedup   float64 `json:"prefix_speedup"`
 	PrefixBound     float64 `json:"prefix_bound"`
+	Cached          int     `json:"cached_tokens"`
 	Boundaries      int     `json:"boundaries"`
 	PeakRSS         int64   `json:"peak_rss_bytes"`
 	LevelSwitch     float64 `json:"level_switch_seconds"`
@@ -136,9 +138,9 @@ func benchEvaluate(c *cobra.Command, o evaluateOptions) (*evaluateBench, error) 
 	}
 	r := &evaluateBench{
 		Model: o.model, Path: session.Path.Name(), Threads: session.Workers, Offspring: len(offspring), Tokens: o.tokens,
-		Sequence: o.sequence, Boundaries: o.boundary,
+		Sequence: o.sequence, Cached: o.cached, Boundaries: o.boundary,
 	}
-	if err := r.memory(ctx, session, problem, parent); err != nil {
+	if err := r.memory(ctx, session, problem, parent, o.cached); err != nil {
 		return nil, err
 	}
 	if err := r.speed(ctx, session, problem, parent, offspring, o.rounds); err != nil {
@@ -170,17 +172,14 @@ func family(p *experiment.Problem) (parent *model.Network, offspring []*model.Ne
 	return parent, offspring, nil
 }
 
-// memoryTokens are brought into the cache to see what it takes, in sequences of 2048.
-const memoryTokens = 8 * 2048
-
 // memory finds the peak of the process while a parent's activations are kept and all levels are in memory.
-func (r *evaluateBench) memory(ctx context.Context, s *experiment.Session, p *experiment.Problem, parent *model.Network) error {
+func (r *evaluateBench) memory(ctx context.Context, s *experiment.Session, p *experiment.Problem, parent *model.Network, tokens int) error {
 	text, err := experiment.ReadText("builtin:calibration")
 	if err != nil {
 		return err
 	}
-	sequence := min(2048, p.Model.Context)
-	corpus, err := evaluator.NewCorpus(p.Model.Tokenizer.Encode(text), memoryTokens, sequence, p.Model.Tokenizer.Prefix())
+	sequence := min(2048, p.Model.Context, tokens)
+	corpus, err := evaluator.NewCorpus(p.Model.Tokenizer.Encode(text), tokens, sequence, p.Model.Tokenizer.Prefix())
 	if err != nil {
 		return err
 	}
@@ -294,6 +293,6 @@ func (r *evaluateBench) print(c *cobra.Command) {
 	fmt.Fprintf(out, "%s, %d offspring on %d tokens in sequences of %d, kernels %s, %d threads\n", r.Model, r.Offspring, r.Tokens, r.Sequence, r.Path, r.Threads)
 	fmt.Fprintf(out, "each by itself        %8.0f tokens/s, %.0f GFLOP/s, %.0f %% of the peak of %.0f\n", r.TokensPerSecond, r.GFLOPS, 100*r.OfPeak, r.Peak)
 	fmt.Fprintf(out, "with the cache        %8.3f times as fast, %.0f %% of the bound of %.3f\n", r.PrefixSpeedup, 100*r.PrefixSpeedup/r.PrefixBound, r.PrefixBound)
-	fmt.Fprintf(out, "memory                %8d MiB with %d tokens cached at one block boundary in %d\n", r.PeakRSS>>20, memoryTokens, r.Boundaries)
+	fmt.Fprintf(out, "memory                %8d MiB with %d tokens cached at one block boundary in %d\n", r.PeakRSS>>20, r.Cached, r.Boundaries)
 	fmt.Fprintf(out, "switching a level     %8.1f µs\n", 1e6*r.LevelSwitch)
 }

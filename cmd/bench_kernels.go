@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -18,6 +19,7 @@ const benchTokens = 512
 func newBenchKernels() *cobra.Command {
 	var asJSON bool
 	var rounds int
+	var match string
 	c := &cobra.Command{
 		Use:   "kernels",
 		Short: "the matrix multiply of one core, for layers of known models in every kind of storage",
@@ -33,7 +35,7 @@ each kind of storage, and compares with the peak of that core. m is tokens, n ou
 			if rounds < 1 {
 				return usagef("--rounds %d: write 1 or more", rounds)
 			}
-			r, err := benchKernels(c, path, rounds)
+			r, err := benchKernels(c, path, match, rounds)
 			if err != nil {
 				return err
 			}
@@ -44,6 +46,7 @@ each kind of storage, and compares with the peak of that core. m is tokens, n ou
 			return nil
 		},
 	}
+	c.Flags().StringVar(&match, "match", "", "only layers with this in their name")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().IntVar(&rounds, "rounds", 5, "measure every case so many times and take the best")
 	return c
@@ -80,14 +83,22 @@ var benchLayers = []struct {
 	{"llama-3-8b attn_k", 1024, 4096}, {"llama-3-8b attn_q", 4096, 4096}, {"llama-3-8b ffn_up", 14336, 4096}, {"llama-3-8b ffn_down", 4096, 14336}, {"llama-3-8b output", 4096, 4096},
 }
 
-func benchKernels(c *cobra.Command, path *kernels.Path, rounds int) (*kernelBench, error) {
+func benchKernels(c *cobra.Command, path *kernels.Path, match string, rounds int) (*kernelBench, error) {
 	r := &kernelBench{Path: path.Name()}
+	var names []string
 	for _, l := range benchLayers {
-		for _, f := range []kernels.Format{kernels.BF16, kernels.Q8_0, kernels.Q4_K} {
+		names = append(names, l.name)
+		if !strings.Contains(l.name, match) {
+			continue
+		}
+		for _, f := range benchFormats() {
 			if l.cols%f.BlockWeights() == 0 {
 				r.Cases = append(r.Cases, kernelCase{Name: l.name, M: benchTokens, N: l.rows, K: l.cols, Format: f.String(), weights: repeated(f, l.rows, l.cols)})
 			}
 		}
+	}
+	if len(r.Cases) == 0 {
+		return nil, usagef("--match %q: no layer is named so; there are %s", match, strings.Join(names, ", "))
 	}
 	worker := path.NewWorker()
 	for range rounds {
@@ -106,6 +117,11 @@ func benchKernels(c *cobra.Command, path *kernels.Path, rounds int) (*kernelBenc
 		r.MinOfPeak = min(r.MinOfPeak, r.Cases[i].OfPeak)
 	}
 	return r, nil
+}
+
+// benchFormats are a dense one, which only has to be packed, and one each of blocks of 32, of 256, and of integer groups.
+func benchFormats() []kernels.Format {
+	return []kernels.Format{kernels.BF16, kernels.Q8_0, kernels.Q4_K, kernels.IntGroup{Bits: 3, Group: 64}.Format()}
 }
 
 // measure is the floating-point operations per second of some multiplies, after one that pages in the memory.

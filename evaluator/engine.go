@@ -38,6 +38,7 @@ type Engine struct {
 	options Options
 	workers []*worker
 	cache   *cache // nil: none
+	buffers buffers
 
 	mu      sync.Mutex // guards targets; one Score at a time
 	targets map[*Corpus]*targets

@@ -42,7 +42,6 @@ type pass struct {
 	spent    []time.Duration // [nodes], all units of all runs
 	finished []time.Duration // [networks]
 	front    int             // when streaming: the depth that is being computed
-	spare    [][]float32
 	failed   error
 }
 
@@ -164,7 +163,7 @@ func (p *pass) begin(w *worker, u int) {
 	}
 	var sources []source
 	p.compute[u] = p.plan(text, func(node int, next []int) {
-		x := p.buffer(values)
+		x := p.engine.buffers.get(values)
 		p.cache.load(x, p.tree.nodes[node].prefix, p.corpus, text.sequences)
 		sources = append(sources, source{x, next})
 	})
@@ -178,7 +177,7 @@ func (p *pass) begin(w *worker, u int) {
 	for _, s := range text.sequences {
 		ids = append(ids, p.corpus.ids(s)[:text.length]...)
 	}
-	x := p.buffer(values)
+	x := p.engine.buffers.get(values)
 	if err := p.runner(w).Embed(x, ids); err != nil {
 		p.fail(err)
 		return
@@ -242,7 +241,7 @@ func (p *pass) proceed(w *worker, u, at int, x []float32) {
 		return
 	}
 	if len(next) > 1 {
-		others := p.buffer(len(x))
+		others := p.engine.buffers.get(len(x))
 		copy(others, x)
 		p.branch(u, others, next[1:])
 	}
@@ -279,12 +278,14 @@ func (p *pass) take(it item) []float32 {
 	if last {
 		return it.from.x
 	}
-	x := p.buffer(len(it.from.x))
+	x := p.engine.buffers.get(len(it.from.x))
 	copy(x, it.from.x)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if it.from.waiting--; it.from.waiting == 0 { // two copied at the same time
-		p.spare = append(p.spare, it.from.x)
+	it.from.waiting--
+	free := it.from.waiting == 0 // two copied at the same time
+	p.mu.Unlock()
+	if free {
+		p.engine.buffers.put(it.from.x)
 	}
 	return x
 }
@@ -313,27 +314,13 @@ func (p *pass) arrive(w *worker, u int, a arrival) {
 
 	p.mu.Lock()
 	for _, a := range here {
-		p.spare = append(p.spare, a.x)
+		p.engine.buffers.put(a.x)
 		networks := p.tree.nodes[a.node].networks
 		for _, n := range networks {
 			p.finished[n] += took / time.Duration(len(here)*len(networks))
 		}
 	}
 	p.mu.Unlock()
-}
-
-// buffer is memory for a residual stream.
-func (p *pass) buffer(values int) []float32 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for len(p.spare) > 0 {
-		x := p.spare[len(p.spare)-1]
-		p.spare = p.spare[:len(p.spare)-1]
-		if cap(x) >= values {
-			return x[:values]
-		}
-	}
-	return make([]float32, values)
 }
 
 // times is how long each network took; what several share counts for each in equal parts.
@@ -367,4 +354,29 @@ func (h *items) Pop() any {
 	x := h.list[last]
 	h.list = h.list[:last]
 	return x
+}
+
+// buffers are residual streams that nobody needs any more, kept for the next ones: new memory would have to be cleared.
+type buffers struct {
+	mu    sync.Mutex
+	spare [][]float32
+}
+
+func (b *buffers) get(values int) []float32 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.spare) > 0 {
+		x := b.spare[len(b.spare)-1]
+		b.spare = b.spare[:len(b.spare)-1]
+		if cap(x) >= values {
+			return x[:values]
+		}
+	}
+	return make([]float32, values)
+}
+
+func (b *buffers) put(x []float32) {
+	b.mu.Lock()
+	b.spare = append(b.spare, x)
+	b.mu.Unlock()
 }

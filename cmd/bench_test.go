@@ -1,0 +1,66 @@
+package cmd
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestBenchKernels(t *testing.T) {
+	got := finch(t, t.TempDir(), "bench", "kernels", "--match", "finchling attn", "--rounds", "1", "--json")
+	var r kernelBench
+	if err := json.Unmarshal([]byte(got.stdout), &r); err != nil || got.code != 0 {
+		t.Fatalf("%v: %+v", err, got)
+	}
+	if len(r.Cases) != 4 || r.Path == "" || r.Peak <= 0 {
+		t.Fatalf("%+v", r)
+	}
+	for _, c := range r.Cases {
+		if c.M != 512 || c.N != 256 || c.K != 256 || c.GFLOPS <= 0 || c.OfPeak < r.MinOfPeak || c.OfPeak*r.Peak > 1.001*c.GFLOPS {
+			t.Errorf("%+v", c)
+		}
+	}
+	if table := finch(t, t.TempDir(), "bench", "kernels", "--match", "finchling attn", "--rounds", "1"); !strings.Contains(table.stdout, "finchling attn_q") {
+		t.Errorf("%+v", table)
+	}
+}
+
+func TestBenchEvaluate(t *testing.T) {
+	args := []string{"bench", "evaluate", "--offspring", "6", "--rounds", "2", "--tokens", "100", "--sequence", "64", "--cached-tokens", "512", "--levels", t.TempDir()}
+	got := finch(t, t.TempDir(), append(args, "--json")...)
+	var r evaluateBench
+	if err := json.Unmarshal([]byte(got.stdout), &r); err != nil || got.code != 0 {
+		t.Fatalf("%v: %+v", err, got)
+	}
+	if r.Offspring != 6 || r.TokensPerSecond <= 0 || r.GFLOPS <= 0 || r.OfPeak <= 0 || r.PrefixSpeedup <= 0 || r.LevelSwitch <= 0 || r.LevelSwitch > 0.1 {
+		t.Errorf("%+v", r)
+	}
+	// The bound follows from the mutations alone.
+	if r.PrefixBound <= 1 || r.PrefixBound > 4 {
+		t.Errorf("prefix bound %v", r.PrefixBound)
+	}
+	if text := finch(t, t.TempDir(), args...); !strings.Contains(text.stdout, "with the cache") {
+		t.Errorf("%+v", text)
+	}
+}
+
+func TestBenchRefuses(t *testing.T) {
+	for name, args := range map[string][]string{
+		"no such layer":   {"kernels", "--match", "attn_x"},
+		"no rounds":       {"kernels", "--rounds", "0"},
+		"an argument":     {"kernels", "all"},
+		"no such bench":   {"search!"},
+		"no offspring":    {"evaluate", "--offspring", "0"},
+		"no sequence":     {"evaluate", "--sequence", "1"},
+		"no such model":   {"evaluate", "--model", "none.gguf"},
+		"a long sequence": {"evaluate", "--sequence", "100000"},
+		"no cached":       {"evaluate", "--cached-tokens", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := finch(t, t.TempDir(), append([]string{"bench"}, args...)...)
+			if got.code != 2 && got.code != 1 || !strings.HasPrefix(got.stderr, "finch: ") || strings.Count(got.stderr, "\n") != 1 || got.stdout != "" {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
