@@ -119,7 +119,7 @@ func benchEvaluate(c *cobra.Command, o evaluateOptions) (*evaluateBench, error) 
 		}
 		defer os.RemoveAll(session.Levels)
 	}
-	text := fmt.Sprintf(benchExperiment, o.model, max(o.tokens, o.sequence)/o.sequence*o.sequence, o.sequence, o.offspring, o.tokens)
+	text := fmt.Sprintf(benchExperiment, o.model, (o.tokens+o.sequence-1)/o.sequence*o.sequence, o.sequence, o.offspring, o.tokens)
 	file, err := configs.Decoder{Level: levelTrait}.Parse([]byte(text), "bench")
 	if err != nil {
 		return nil, err

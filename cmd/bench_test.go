@@ -1,4 +1,4 @@
-package cmd
+package cmd_test
 
 import (
 	"encoding/json"
@@ -8,7 +8,17 @@ import (
 
 func TestBenchKernels(t *testing.T) {
 	got := finch(t, t.TempDir(), "bench", "kernels", "--match", "finchling attn", "--rounds", "1", "--json")
-	var r kernelBench
+	var r struct {
+		Path  string
+		Peak  float64 `json:"peak_gflops"`
+		Cases []struct {
+			Name, Format string
+			M, N, K      int
+			GFLOPS       float64
+			OfPeak       float64 `json:"of_peak"`
+		}
+		MinOfPeak float64 `json:"min_of_peak"`
+	}
 	if err := json.Unmarshal([]byte(got.stdout), &r); err != nil || got.code != 0 {
 		t.Fatalf("%v: %+v", err, got)
 	}
@@ -28,7 +38,15 @@ func TestBenchKernels(t *testing.T) {
 func TestBenchEvaluate(t *testing.T) {
 	args := []string{"bench", "evaluate", "--offspring", "6", "--rounds", "2", "--tokens", "100", "--sequence", "64", "--cached-tokens", "512", "--levels", t.TempDir()}
 	got := finch(t, t.TempDir(), append(args, "--json")...)
-	var r evaluateBench
+	var r struct {
+		Offspring       int
+		TokensPerSecond float64 `json:"tokens_per_second"`
+		GFLOPS          float64
+		OfPeak          float64 `json:"of_peak"`
+		PrefixSpeedup   float64 `json:"prefix_speedup"`
+		PrefixBound     float64 `json:"prefix_bound"`
+		LevelSwitch     float64 `json:"level_switch_seconds"`
+	}
 	if err := json.Unmarshal([]byte(got.stdout), &r); err != nil || got.code != 0 {
 		t.Fatalf("%v: %+v", err, got)
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/finch-llm/finch/internal/mmap"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
 )
@@ -39,6 +40,7 @@ type Engine struct {
 	workers []*worker
 	cache   *cache // nil: none
 	buffers buffers
+	advise  func([]byte, mmap.Advice)
 
 	mu      sync.Mutex // guards targets; one Score at a time
 	targets map[*Corpus]*targets
@@ -91,7 +93,7 @@ func (o *Options) Share(memory int64) {
 
 // New makes an engine for networks of m.
 func New(m *model.Model, o Options) (*Engine, error) {
-	e := &Engine{model: m, teacher: m, options: o, targets: map[*Corpus]*targets{}}
+	e := &Engine{model: m, teacher: m, options: o, advise: mmap.Advise, targets: map[*Corpus]*targets{}}
 	if o.Teacher != nil {
 		e.teacher = o.Teacher
 	}

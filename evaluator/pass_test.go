@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/finch-llm/finch/internal/mmap"
 	"github.com/finch-llm/finch/internal/testmodel"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
@@ -201,6 +202,31 @@ func TestScoreStopsInTheMiddle(t *testing.T) {
 		}
 	}
 	t.Error("a cancelled call goes on")
+}
+
+// A streamed block is asked for before anyone reads it, and let go once for each wave, after the next ones have begun.
+func TestStreamingReadsAhead(t *testing.T) {
+	const blocks = 5
+	m := testmodel.Llama(1, blocks, 64, 96, vocab)
+	e := newEngine(t, m, Options{Path: kernels.Paths()[0], Workers: 2, Context: 32, Memory: 1, NoTeacher: true})
+	depth := map[*byte]int{}
+	for b := range blocks {
+		for _, w := range m.Network.Blocks[b].Layers {
+			depth[&w.Data[0]] = b + 1
+		}
+	}
+	var order []string
+	e.advise = func(data []byte, a mmap.Advice) {
+		what := map[mmap.Advice]string{mmap.WillNeed: "read", mmap.NotNeeded: "drop"}[a]
+		if s := fmt.Sprint(what, " ", depth[&data[0]]); len(order) == 0 || order[len(order)-1] != s {
+			order = append(order, s)
+		}
+	}
+	score(t, e, []*model.Network{&m.Network}, corpus(t, 4, 32).Whole())
+	want := []string{"read 1", "read 2", "read 3", "read 4", "drop 1", "read 5", "drop 2", "drop 3", "drop 4", "drop 5"}
+	if !slices.Equal(order, want) {
+		t.Errorf("advice %v, want %v", order, want)
+	}
 }
 
 func BenchmarkScore(b *testing.B) {

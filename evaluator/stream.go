@@ -29,23 +29,26 @@ func (p *pass) runStreaming(ctx context.Context) error {
 		if err := p.run(ctx); err != nil {
 			return err
 		}
+		p.advise(p.front-1, mmap.NotNeeded)
 		p.advise(p.front, mmap.NotNeeded)
 		units = units[n:]
 	}
 	return nil
 }
 
-// enter is called when the first node of a depth is taken up: the depth after it is read meanwhile, the one before is
-// through. Advice about a block that somebody still reads costs time, no correctness.
+// enter is called when the first node of a depth is taken up: the next depth is read meanwhile. Some worker may still be at
+// the depth before, but hardly at the one before that. Advice about a block that somebody reads costs time, no correctness.
 func (p *pass) enter(depth int) {
 	p.advise(depth+1, mmap.WillNeed)
-	p.advise(depth-1, mmap.NotNeeded)
+	p.advise(depth-2, mmap.NotNeeded)
 	p.front = depth
 }
 
 func (p *pass) advise(depth int, advice mmap.Advice) {
 	for _, m := range p.tree.weights(depth) {
-		mmap.Advise(m.Data, advice)
-		mmap.Advise(m.Mask, advice)
+		p.engine.advise(m.Data, advice)
+		if m.Mask != nil {
+			p.engine.advise(m.Mask, advice)
+		}
 	}
 }
