@@ -50,6 +50,9 @@ levels in memory. level_switch_seconds is the time to make a candidate out of it
 					return usagef("--%s %d: write %d or more", f.name, f.value, f.min)
 				}
 			}
+			if o.tokens%o.sequence != 0 {
+				return usagef("--tokens %d: write a multiple of --sequence, which is %d", o.tokens, o.sequence)
+			}
 			r, err := benchEvaluate(c, o)
 			if err != nil {
 				return err
@@ -119,7 +122,7 @@ func benchEvaluate(c *cobra.Command, o evaluateOptions) (*evaluateBench, error) 
 		}
 		defer os.RemoveAll(session.Levels)
 	}
-	text := fmt.Sprintf(benchExperiment, o.model, (o.tokens+o.sequence-1)/o.sequence*o.sequence, o.sequence, o.offspring, o.tokens)
+	text := fmt.Sprintf(benchExperiment, o.model, o.tokens, o.sequence, o.offspring, o.tokens)
 	file, err := configs.Decoder{Level: levelTrait}.Parse([]byte(text), "bench")
 	if err != nil {
 		return nil, err
@@ -211,8 +214,7 @@ func (r *evaluateBench) speed(ctx context.Context, s *experiment.Session, p *exp
 	if err != nil {
 		return err
 	}
-	slice := p.Calibration.First((r.Tokens + r.Sequence - 1) / r.Sequence)
-	slice.Tokens = min(slice.Tokens, r.Tokens)
+	slice := p.Calibration.First(r.Tokens / r.Sequence)
 	for _, e := range []*evaluator.Engine{apart, cached} { // makes the dense model's targets, fills the cache
 		if _, err := e.Score(ctx, []*model.Network{parent}, slice); err != nil {
 			return err
@@ -254,19 +256,19 @@ func (r *evaluateBench) speed(ctx context.Context, s *experiment.Session, p *exp
 
 // work is the floating-point operations of scoring all offspring, and those from each one's first changed block on.
 func work(m *model.Model, parent *model.Network, offspring []*model.Network, slice evaluator.Slice) (whole, partial float64) {
-	for i := range slice.Sequences {
-		tokens := min(slice.Corpus.Sequence, slice.Tokens-i*slice.Corpus.Sequence)
+	sequence := slice.Corpus.Sequence
+	for range slice.Sequences {
 		for _, n := range offspring {
 			changed := false
 			for b := range n.Blocks {
-				operations := float64(m.Operations(&n.Blocks[b], tokens))
+				operations := float64(m.Operations(&n.Blocks[b], sequence))
 				whole += operations
 				changed = changed || n.Blocks[b].Layers != parent.Blocks[b].Layers
 				if changed {
 					partial += operations
 				}
 			}
-			head := float64(m.HeadOperations(tokens))
+			head := float64(m.HeadOperations(sequence))
 			whole += head
 			partial += head
 		}

@@ -36,7 +36,7 @@ func TestBenchKernels(t *testing.T) {
 }
 
 func TestBenchEvaluate(t *testing.T) {
-	args := []string{"bench", "evaluate", "--offspring", "6", "--rounds", "2", "--tokens", "100", "--sequence", "64", "--cached-tokens", "512", "--levels", t.TempDir()}
+	args := []string{"bench", "evaluate", "--offspring", "6", "--rounds", "2", "--tokens", "128", "--sequence", "64", "--cached-tokens", "512", "--levels", t.TempDir()}
 	got := finch(t, t.TempDir(), append(args, "--json")...)
 	var r struct {
 		Offspring       int
@@ -71,6 +71,7 @@ func TestBenchRefuses(t *testing.T) {
 		"no offspring":    {"evaluate", "--offspring", "0"},
 		"no sequence":     {"evaluate", "--sequence", "1"},
 		"no such model":   {"evaluate", "--model", "none.gguf"},
+		"cut sequences":   {"evaluate", "--tokens", "100", "--sequence", "64"},
 		"a long sequence": {"evaluate", "--sequence", "100000"},
 		"no cached":       {"evaluate", "--cached-tokens", "1"},
 	} {
