@@ -118,6 +118,13 @@ func (b *builder) layer(ctx context.Context, jobs []Job) error {
 			}
 			layer = Layer{Name: j.Layer.Name, Rows: j.Layer.Rows, Cols: j.Layer.Cols, Weights: weights}
 		}
+		if j.Level.Needs() != NeedsNothing && layer.Statistics == nil && j.Layer.Statistics != nil {
+			statistics, err := j.Layer.Statistics()
+			if err != nil {
+				return fmt.Errorf("statistics of %s: %w", j.Layer.Name, err)
+			}
+			layer.Statistics = statistics
+		}
 		size, err := writeLevel(path, layer, j)
 		if err != nil {
 			return err
@@ -135,7 +142,7 @@ func writeLevel(path string, layer Layer, j Job) (int64, error) {
 	}
 	info := Describe(layer, j.Level, m)
 	err = atomicfile.Write(path, func(w io.Writer) error {
-		return writeLevelFile(w, info, j.Layer, compressorOf(j.Level), m)
+		return writeLevelFile(w, info, j.Layer, j.Level, m)
 	})
 	return info.Bytes, err
 }

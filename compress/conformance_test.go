@@ -92,7 +92,7 @@ func conformanceLayers() []conformanceLayer {
 	}
 	normal := testWeights("gaussian", 64, 256)
 	ordinary := func(name string, rows, cols int, weights []float32) conformanceLayer {
-		return conformanceLayer{Layer{name, rows, cols, weights}, 1}
+		return conformanceLayer{Layer{Name: name, Rows: rows, Cols: cols, Weights: weights}, 1}
 	}
 	return []conformanceLayer{
 		ordinary("gaussian", 16, 1024, testWeights("gaussian", 16, 1024)),

@@ -37,6 +37,10 @@ type Source struct {
 	Rows, Cols int
 	Hash       Hash
 	Load       func() ([]float32, error) // [Rows, Cols], freshly made or not written to by anyone
+
+	// Calibration identifies the text, and the network that it was run through, from which Statistics come.
+	Calibration string
+	Statistics  func() (*Statistics, error) // nil: there are none
 }
 
 // Key names the file of one layer at one level. It changes with the weights and with the compressor's version, so a file
@@ -49,12 +53,24 @@ func (s Source) Key(level Level) Key {
 	if c == nil {
 		panic(fmt.Sprintf("compress: level %s stores nothing", level))
 	}
-	return levelKey(s.Name, s.Hash.String(), level.Name(), c.Name(), c.Version())
+	return levelKey(s.Name, s.Hash.String(), level.Name(), c.Name(), c.Version(), s.calibration(level))
 }
 
-func levelKey(layer, weights, level, compressor string, version int) Key {
+// calibration is what Statistics come from, if a level needs them.
+func (s Source) calibration(level Level) string {
+	if level.Needs() == NeedsNothing {
+		return ""
+	}
+	return s.Calibration
+}
+
+// levelKey leaves calibration out where it is empty: levels that learn nothing from a text do not depend on it.
+func levelKey(layer, weights, level, compressor string, version int, calibration string) Key {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %s %q %q %d\n", layer, weights, level, compressor, version)
+	if calibration != "" {
+		fmt.Fprintf(h, "%q\n", calibration)
+	}
 	return Key(hex.EncodeToString(h.Sum(nil)))
 }
 
@@ -189,7 +205,7 @@ func openLevel(path string) (*levelFile, *mmap.File, error) {
 	level, err := parseLevelFile(file.Bytes())
 	if err == nil {
 		h := &level.header
-		if key := levelKey(h.Layer, h.Weights, h.Level, h.Compressor, h.Version); levelPath(filepath.Dir(path), key) != path {
+		if key := levelKey(h.Layer, h.Weights, h.Level, h.Compressor, h.Version, h.Calibration); levelPath(filepath.Dir(path), key) != path {
 			err = fmt.Errorf("its name is not the key of %s at %s", h.Layer, h.Level)
 		}
 	}

@@ -68,6 +68,14 @@ func (l Level) String() string { return l.name }
 // Gate says that the level keeps or drops a sublayer: nothing is stored for it.
 func (l Level) Gate() bool { return l.compressor == "" }
 
+// Needs is what Compress has to know of a layer's inputs.
+func (l Level) Needs() Needs {
+	if l.Gate() {
+		return NeedsNothing
+	}
+	return compressorOf(l).Needs(l)
+}
+
 // Sparse says that zeros are not stored.
 func (l Level) Sparse() bool { return l.pruning.sparse }
 

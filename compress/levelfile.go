@@ -39,7 +39,8 @@ type levelHeader struct {
 	Level         string  `json:"level"`
 	Compressor    string  `json:"compressor"`
 	Version       int     `json:"version"`
-	Weights       string  `json:"weights"` // the layer's Hash
+	Calibration   string  `json:"calibration,omitempty"` // what statistics of the inputs come from
+	Weights       string  `json:"weights"`               // the layer's Hash
 	Format        string  `json:"format"`
 	Sparse        bool    `json:"sparse"`
 	Rows          int     `json:"rows"`
@@ -57,14 +58,15 @@ type levelFile struct {
 	payload []byte
 }
 
-func writeLevelFile(w io.Writer, info Info, source Source, c Compressor, m *kernels.Matrix) error {
+func writeLevelFile(w io.Writer, info Info, source Source, level Level, m *kernels.Matrix) error {
+	c := compressorOf(level)
 	payload := sha256.New()
 	payload.Write(m.Data)
 	payload.Write(m.Mask)
 	header, err := json.Marshal(levelHeader{
 		Layer: info.Layer, Level: info.Level, Compressor: c.Name(), Version: c.Version(), Weights: source.Hash.String(),
 		Format: info.Format.String(), Sparse: info.Sparse, Rows: info.Rows, Cols: info.Cols, Bytes: info.Bytes,
-		NonZeros: info.NonZeros, RelativeError: info.RelativeError, SHA256: hex.EncodeToString(payload.Sum(nil)),
+		Calibration: source.calibration(level), NonZeros: info.NonZeros, RelativeError: info.RelativeError, SHA256: hex.EncodeToString(payload.Sum(nil)),
 	})
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func levelBytes(t testing.TB, level Level) []byte {
 	}
 	var file bytes.Buffer
 	source := testSource(layer.Name, layer.Rows, layer.Cols, layer.Weights)
-	if err := writeLevelFile(&file, Describe(layer, level, m), source, compressorOf(level), m); err != nil {
+	if err := writeLevelFile(&file, Describe(layer, level, m), source, level, m); err != nil {
 		t.Fatal(err)
 	}
 	return file.Bytes()

@@ -22,6 +22,8 @@ const (
 func (magnitude) Name() string { return "magnitude" }
 func (magnitude) Version() int { return 1 }
 
+func (magnitude) Needs(Level) Needs { return NeedsNothing }
+
 func (magnitude) Levels() []string {
 	return []string{"sparse-RATIO", "sparse-RATIO+FORMAT", "sparse@ZEROS", "sparse@ZEROS+FORMAT"}
 }

@@ -7,12 +7,13 @@ import (
 	"github.com/finch-llm/finch/kernels"
 )
 
-// Layer is the weight matrix W [Rows outputs, Cols inputs] of one linear map, dense, row after row. Whatever else a
-// compressor learns from (statistics of calibration inputs, say) belongs here too, in a field of its own.
+// Layer is the weight matrix W [Rows outputs, Cols inputs] of one linear map, dense, row after row, and what is known of its
+// inputs.
 type Layer struct {
 	Name       string
 	Rows, Cols int
-	Weights    []float32 // [Rows, Cols]
+	Weights    []float32   // [Rows, Cols]
+	Statistics *Statistics // nil: nothing
 }
 
 // Compressor makes the stored representation of a layer at one of its levels.
@@ -26,6 +27,8 @@ type Compressor interface {
 	// Parse reads the name of a level. It returns false for a name of another form, and an error for one of its own form
 	// that means nothing.
 	Parse(name string) (Level, bool, error)
+	// Needs says what Compress has to know of the layer's inputs for a level.
+	Needs(level Level) Needs
 	// Compress stores layer, which Compress (the function) has checked, at a level that Parse returned.
 	Compress(layer Layer, level Level) (*kernels.Matrix, error)
 }
@@ -54,11 +57,28 @@ func Compress(layer Layer, level Level) (*kernels.Matrix, error) {
 	if err := check(layer, level.Format(layer.Cols)); err != nil {
 		return nil, fmt.Errorf("compress %s to %s: %w", layer.Name, level, err)
 	}
+	if err := layer.has(c.Needs(level)); err != nil {
+		return nil, fmt.Errorf("compress %s to %s: %w", layer.Name, level, err)
+	}
 	m, err := c.Compress(layer, level)
 	if err != nil {
 		return nil, fmt.Errorf("compress %s to %s: %w", layer.Name, level, err)
 	}
 	return m, nil
+}
+
+// has refuses a layer without the statistics that a level needs.
+func (l Layer) has(needs Needs) error {
+	s := l.Statistics
+	switch {
+	case needs == NeedsNothing:
+		return nil
+	case s == nil || len(s.Squares) != l.Cols:
+		return fmt.Errorf("the level needs statistics of the %d inputs on calibration text, and there are none", l.Cols)
+	case needs == NeedsHessian && len(s.Hessian) != l.Cols*l.Cols:
+		return fmt.Errorf("the level needs the second moments of the %d inputs, and only their squares are known: an importance matrix is not enough", l.Cols)
+	}
+	return nil
 }
 
 func check(layer Layer, f kernels.Format) error {

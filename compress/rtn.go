@@ -15,6 +15,8 @@ type roundToNearest struct{}
 func (roundToNearest) Name() string { return "rtn" }
 func (roundToNearest) Version() int { return 1 }
 
+func (roundToNearest) Needs(Level) Needs { return NeedsNothing }
+
 func (roundToNearest) Levels() []string {
 	var names []string
 	for _, f := range kernels.Formats() {
