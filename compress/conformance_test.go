@@ -101,7 +101,7 @@ func conformanceLayers() []conformanceLayer {
 		ordinary("constant", 4, 256, fill(4, 256, func(int) float32 { return 0.75 })),
 		ordinary("negative", 4, 256, fill(4, 256, func(int) float32 { return -0.3 })),
 		ordinary("positive", 16, 256, fill(16, 256, func(i int) float32 { return float32(math.Abs(float64(normal[i]))) })),
-		{Layer{"outliers", 16, 256, fill(16, 256, func(i int) float32 {
+		{Layer{Name: "outliers", Rows: 16, Cols: 256, Weights: fill(16, 256, func(i int) float32 {
 			if i%256 == 77 {
 				return 8
 			}
@@ -194,7 +194,7 @@ func refusesBadWeights(t *testing.T, level Level) {
 			t.Errorf("weight %g gives the error %v", w, err)
 		}
 	}
-	for _, layer := range []Layer{{"l", 2, 3, make([]float32, 5)}, {"l", 0, 0, nil}, {"l", -1, -1, make([]float32, 1)}} {
+	for _, layer := range []Layer{{Name: "l", Rows: 2, Cols: 3, Weights: make([]float32, 5)}, {Name: "l"}, {Name: "l", Rows: -1, Cols: -1, Weights: make([]float32, 1)}} {
 		if _, err := Compress(layer, level); err == nil {
 			t.Errorf("a layer of %d × %d with %d weights is stored", layer.Rows, layer.Cols, len(layer.Weights))
 		}
