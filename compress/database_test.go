@@ -95,7 +95,7 @@ func TestBuildAndLoad(t *testing.T) {
 	var sum int64
 	for _, j := range jobs {
 		w, _ := j.Layer.Load()
-		layer := Layer{j.Layer.Name, j.Layer.Rows, j.Layer.Cols, w}
+		layer := Layer{Name: j.Layer.Name, Rows: j.Layer.Rows, Cols: j.Layer.Cols, Weights: w}
 		want, err := Compress(layer, j.Level)
 		if err != nil {
 			t.Fatal(err)
