@@ -14,9 +14,8 @@ func newBench() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "how fast this machine scores, and how near to its peak",
-		Long: `bench measures finch on this machine. Every figure is the best of several rounds, and the peak that it is compared with, the
-multiply's instructions on registers alone, is measured in the same rounds: close other programs, but trust the ratios more
-than the seconds.`,
+		Long: `bench measures finch on this machine. The peak that figures are compared with, the multiply's instructions on registers
+alone, is measured in the same rounds: close other programs, but trust the ratios more than the seconds.`,
 		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -26,7 +25,6 @@ than the seconds.`,
 
 // measurePeak is the floating-point operations per second of the multiply's instructions on some threads at once.
 func measurePeak(path *kernels.Path, threads int) float64 {
-	const operations = 1e9
 	workers := make([]*kernels.Worker, threads)
 	for i := range workers {
 		workers[i] = path.NewWorker()
@@ -38,7 +36,7 @@ func measurePeak(path *kernels.Path, threads int) float64 {
 	for i, w := range workers {
 		group.Go(func() {
 			for time.Since(start) < 20*time.Millisecond {
-				done[i] += w.Peak(operations / 100)
+				done[i] += w.Peak(1e7)
 			}
 		})
 	}

@@ -33,9 +33,9 @@ func newBenchEvaluate() *cobra.Command {
 		Use:   "evaluate",
 		Short: "scoring the offspring of one parent, with and without what they share",
 		Long: `evaluate builds six levels of every layer of a model (integers of 2 to 8 bits in groups of 64) and scores the offspring of one parent, mutated as EvoPress does, against
-the dense model. Each is first run by itself, which gives tokens_per_second, gflops (of the candidate's own forward pass and
-head: the dense model's logits are not counted as work) and of_peak; then with the parent's activations in the cache, which
-gives prefix_speedup. prefix_bound is what skipping every block before an offspring's first changed one can give at most.
+the dense model. First every block of each is run, which gives tokens_per_second, gflops (of the candidates' own forward passes
+and heads: the dense model's logits, which up to eight candidates share, are not counted as work) and of_peak; then only those
+that the parent's activations in the cache do not save, which gives prefix_speedup. prefix_bound is what skipping every block before an offspring's first changed one can give at most.
 peak_rss_bytes is the most memory that the process had while --cached-tokens of the parent were brought into the cache, all
 levels in memory. level_switch_seconds is the time to make a candidate out of its genome.`,
 		Example: `  finch bench evaluate --json
@@ -263,7 +263,8 @@ func work(m *model.Model, parent *model.Network, offspring []*model.Network, sli
 			for b := range n.Blocks {
 				operations := float64(m.Operations(&n.Blocks[b], sequence))
 				whole += operations
-				changed = changed || n.Blocks[b].Layers != parent.Blocks[b].Layers
+				of, now := &parent.Blocks[b], &n.Blocks[b]
+				changed = changed || now.Layers != of.Layers || now.DropAttn != of.DropAttn || now.DropMLP != of.DropMLP
 				if changed {
 					partial += operations
 				}

@@ -119,7 +119,7 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 	if err != nil {
 		return nil, err
 	}
-	defer engine.Close()
+	defer engine.Rest()
 	scores, err := engine.Score(c.Context(), []*model.Network{&m.Network}, corpus.Whole())
 	if err != nil {
 		return nil, err

@@ -36,17 +36,14 @@ func newStatus() *cobra.Command {
 // standing is how each run stands. Those that the database has as running although no process holds it are shown as
 // interrupted: a killed process could not write that down, and whoever only reads must not.
 func standing(c *cobra.Command, db *store.DB) (*store.Table, error) {
-	before, err := filelock.Held(lockFile(database(c)))
-	if err != nil {
-		return nil, err
-	}
+	before, unknown := filelock.Held(lockFile(database(c)))
 	t, err := db.Query(c.Context(), "status", nil)
 	if err != nil {
 		return nil, err
 	}
 	after, err := filelock.Held(lockFile(database(c)))
-	if err != nil || before || after { // a run may begin or end meanwhile
-		return t, err
+	if unknown != nil || err != nil || before || after { // a run may begin or end meanwhile
+		return t, nil // as recorded
 	}
 	status := slices.Index(t.Columns, "status")
 	for _, row := range t.Rows {

@@ -16,7 +16,7 @@ type cache struct {
 	size   int64
 	root   prefix
 	used   *list.List // of *stream, the most recently used first
-	spare  [][]float32
+	pool   *pool
 }
 
 // prefix is the beginning of some networks: the same blocks, one after the other.
@@ -39,8 +39,8 @@ type stream struct {
 	place  *list.Element
 }
 
-func newCache(limit int64, stride int) *cache {
-	return &cache{limit: limit, stride: max(stride, 1), root: newPrefix(), used: list.New()}
+func newCache(limit int64, stride int, p *pool) *cache {
+	return &cache{limit: limit, stride: max(stride, 1), root: newPrefix(), used: list.New(), pool: p}
 }
 
 func newPrefix() prefix {
@@ -121,7 +121,7 @@ func (c *cache) store(x []float32, p *prefix, corpus *Corpus, sequences []int) {
 		if c.size+bytes > c.limit {
 			return
 		}
-		kept := &stream{prefix: p, key: key, x: c.memory(values)}
+		kept := &stream{prefix: p, key: key, x: c.pool.get(values)}
 		copy(kept.x, x[i*values:(i+1)*values])
 		kept.place = c.used.PushFront(kept)
 		p.streams[key] = kept
@@ -129,22 +129,10 @@ func (c *cache) store(x []float32, p *prefix, corpus *Corpus, sequences []int) {
 	}
 }
 
-// forget drops a stream and keeps its memory for the next one: the garbage collector would let it pile up first.
+// forget drops a stream.
 func (c *cache) forget(s *stream) {
 	c.used.Remove(s.place)
 	delete(s.prefix.streams, s.key)
 	c.size -= 4 * int64(len(s.x))
-	c.spare = append(c.spare, s.x)
-}
-
-// memory is room for so many values, from what was forgotten if that fits. What does not is let go.
-func (c *cache) memory(values int) []float32 {
-	for len(c.spare) > 0 {
-		last := c.spare[len(c.spare)-1]
-		c.spare = c.spare[:len(c.spare)-1]
-		if len(last) == values {
-			return last
-		}
-	}
-	return make([]float32, values)
+	c.pool.put(s.x)
 }

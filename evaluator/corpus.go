@@ -102,13 +102,16 @@ func (c *Corpus) Draw(rng *rand.Rand, tokens int) (Slice, error) {
 // last is the number of tokens used of the last sequence.
 func (s *Slice) last() int { return s.Tokens - (len(s.Sequences)-1)*s.Corpus.Sequence }
 
-// Hash identifies the tokens of the slice, hexadecimal.
+// Hash identifies the tokens of the slice and which of them are scored, hexadecimal.
 func (s *Slice) Hash() string {
 	h := sha256.New()
 	h.Write([]byte(s.Corpus.Hash))
 	buf := binary.LittleEndian.AppendUint64(nil, uint64(s.Tokens))
 	for _, i := range s.Sequences {
 		buf = binary.LittleEndian.AppendUint32(buf, uint32(i))
+	}
+	if s.Corpus.From > 0 {
+		buf = binary.LittleEndian.AppendUint64(buf, uint64(s.Corpus.From))
 	}
 	h.Write(buf)
 	return hex.EncodeToString(h.Sum(nil))

@@ -39,7 +39,7 @@ type Engine struct {
 	options Options
 	workers []*worker
 	cache   *cache // nil: none
-	buffers buffers
+	pool    *pool
 	advise  func([]byte, mmap.Advice)
 
 	mu      sync.Mutex // guards targets; one Score at a time
@@ -49,7 +49,9 @@ type Engine struct {
 type worker struct {
 	runner  *model.Runner
 	teacher *model.Runner
-	scores  [headGroup][]kernels.TokenScore // [tokens] each
+	scores  [headGroup][]kernels.TokenScore // [positions] each
+	targets kernels.TeacherTargets          // of a unit's positions
+	next    []int32                         // the tokens that follow them
 }
 
 // Options of an engine.
@@ -76,8 +78,9 @@ type Options struct {
 	Apart bool
 
 	// Memory is how many bytes of weights may stay in memory; 0: all. Networks that have more between them are run block
-	// by block, so that each block is read once for all of them.
-	Memory int64
+	// by block, so that each block is read once for all of them, on so much of the text at a time that their residual
+	// streams take no more than Wave bytes (0: 1 GiB).
+	Memory, Wave int64
 
 	// Targets is how many bytes of the dense model's hidden states may be kept in memory for a corpus; 0: all. If they take
 	// more, they are kept in a file in the folder Scratch; in memory all the same if that is empty.
@@ -86,14 +89,22 @@ type Options struct {
 }
 
 // Share divides memory of so many bytes: a quarter for residual streams kept, an eighth for the dense model's hidden states on
-// each text, half for weights. The rest is for what is being computed.
+// each of two texts, a quarter for weights, an eighth for streaming them. The rest is for what is being computed.
 func (o *Options) Share(memory int64) {
-	o.Cache, o.Targets, o.Memory = memory/4, memory/8, memory/2
+	o.Cache, o.Targets, o.Memory, o.Wave = memory/4, memory/8, memory/4, memory/8
+}
+
+// wave is Wave or its default.
+func (o *Options) wave() int64 {
+	if o.Wave > 0 {
+		return o.Wave
+	}
+	return 1 << 30
 }
 
 // New makes an engine for networks of m.
 func New(m *model.Model, o Options) (*Engine, error) {
-	e := &Engine{model: m, teacher: m, options: o, advise: mmap.Advise, targets: map[*Corpus]*targets{}}
+	e := &Engine{model: m, teacher: m, options: o, pool: &pool{}, advise: mmap.Advise, targets: map[*Corpus]*targets{}}
 	if o.Teacher != nil {
 		e.teacher = o.Teacher
 	}
@@ -102,9 +113,7 @@ func New(m *model.Model, o Options) (*Engine, error) {
 	} else if e.teacher.Vocab != m.Vocab {
 		return nil, fmt.Errorf("%s has a vocabulary of %d tokens, %s one of %d: they cannot be compared", m.Ref, m.Vocab, e.teacher.Ref, e.teacher.Vocab)
 	}
-	if o.Cache > 0 && !o.Apart {
-		e.cache = newCache(o.Cache, o.CacheEvery)
-	}
+	e.cache = e.newCache()
 	for range max(o.Workers, 1) {
 		w := &worker{runner: model.NewRunner(m, o.Path, o.Context)}
 		w.teacher = w.runner
@@ -116,15 +125,25 @@ func New(m *model.Model, o Options) (*Engine, error) {
 	return e, nil
 }
 
-// Close gives back what is kept on disk. The engine must not be used afterwards.
-func (e *Engine) Close() error {
+func (e *Engine) newCache() *cache {
+	if e.options.Cache == 0 || e.options.Apart {
+		return nil
+	}
+	return newCache(e.options.Cache, e.options.CacheEvery, e.pool)
+}
+
+// Rest gives back all that was kept for later calls, in memory and on disk. They compute it again.
+func (e *Engine) Rest() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	var failed []error
 	for _, t := range e.targets {
 		if t.scratch != nil {
 			failed = append(failed, t.scratch.Close())
 		}
 	}
-	e.targets = nil
+	e.targets, e.cache = map[*Corpus]*targets{}, e.newCache()
+	e.pool.empty()
 	return errors.Join(failed...)
 }
 
@@ -136,6 +155,14 @@ func (e *Engine) Path() string { return e.options.Path.Name() }
 func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Slice) ([]Score, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for i, n := range networks {
+		if len(n.Blocks) != e.model.Blocks {
+			return nil, fmt.Errorf("scoring: network %d has %d blocks, %s has %d", i, len(n.Blocks), e.model.Ref, e.model.Blocks)
+		}
+	}
+	if len(networks) == 0 || len(slice.Sequences) == 0 {
+		return make([]Score, len(networks)), nil
+	}
 	targets, err := e.prepare(ctx, slice)
 	if err != nil {
 		return nil, err
@@ -147,13 +174,13 @@ func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Sli
 	}
 	p := &pass{
 		engine: e, runner: func(w *worker) *model.Runner { return w.runner }, hidden: e.model.Hidden, cache: e.cache,
-		tree: newTree(networks, !e.options.Apart), corpus: slice.Corpus, units: e.units(slice, len(networks)), group: headGroup,
+		tree: newTree(networks, !e.options.Apart), group: headGroup,
 	}
 	p.finish = func(w *worker, u *unit, done []arrival) error {
 		e.head(w, p, u, done, targets, scores)
 		return nil
 	}
-	if err := e.run(ctx, p); err != nil {
+	if err := e.run(ctx, p, slice); err != nil {
 		return nil, err
 	}
 	for i, t := range p.times() {
@@ -165,15 +192,18 @@ func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Sli
 	return scores, nil
 }
 
-// run runs a pass, all units at once, or in waves if the weights are streamed.
-func (e *Engine) run(ctx context.Context, p *pass) error {
+// run runs a pass over a slice, all of it at once, or in waves if the weights are streamed.
+func (e *Engine) run(ctx context.Context, p *pass, slice Slice) error {
 	if p.cache != nil {
 		p.cache.attach(p.tree)
 	}
-	run := p.run
+	p.corpus = slice.Corpus
+	limit, run := unitTokens, p.run
 	if e.options.Memory > 0 && p.tree.bytes() > e.options.Memory {
+		limit = int(min(unitTokens, e.options.wave()/int64(4*p.hidden*(p.tree.leaves+1))))
 		run = p.runStreaming
 	}
+	p.units = e.units(slice, min(limit, slice.Tokens*len(p.tree.leaf)/len(e.workers)))
 	if err := run(ctx); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -183,14 +213,12 @@ func (e *Engine) run(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// units cuts the text: whole sequences together up to unitTokens, or less if there would not be a unit for every worker,
-// the cut one at the end by itself.
-func (e *Engine) units(s Slice, networks int) []unit {
+// units cuts the text: whole sequences together up to so many tokens, the cut one at the end by itself.
+func (e *Engine) units(s Slice, tokens int) []unit {
 	sequence, whole := s.Corpus.Sequence, len(s.Sequences)
 	if s.last() != sequence {
 		whole--
 	}
-	tokens := min(unitTokens, s.Tokens*networks/len(e.workers))
 	per := max(1, tokens/sequence)
 	var units []unit
 	for from := 0; from < whole; from += per {
@@ -202,32 +230,36 @@ func (e *Engine) units(s Slice, networks int) []unit {
 	return units
 }
 
-// head scores networks that have passed their last block; sums of sequences into scores.
+// head scores networks that have passed their last block, all positions of a unit together; sums of sequences into scores.
 func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, t *targets, scores []Score) {
-	for _, a := range done {
-		w.runner.Norm(a.x)
-	}
 	first, width := p.corpus.From, e.model.Hidden
-	n := u.length - 1 - first
+	n := u.length - 1 - first // positions of each sequence
 	if n <= 0 {
 		return
 	}
-	for i, sequence := range u.sequences {
-		in := kernels.ScoreInput{
-			Tokens: n, Head: e.model.Head, Targets: p.corpus.ids(sequence)[first+1 : u.length], Teacher: t.part(sequence, first, n),
-		}
-		out := make([][]kernels.TokenScore, len(done))
-		for d, a := range done {
-			if len(w.scores[d]) < n {
-				w.scores[d] = make([]kernels.TokenScore, n)
-			}
-			out[d] = w.scores[d][:n]
+	positions := len(u.sequences) * n
+	w.next = w.next[:0]
+	for _, sequence := range u.sequences {
+		w.next = append(w.next, p.corpus.ids(sequence)[first+1:u.length]...)
+	}
+	in := kernels.ScoreInput{Tokens: positions, Head: e.model.Head, Targets: w.next, Teacher: t.gather(&w.targets, u.sequences, first, n)}
+	out := make([][]kernels.TokenScore, len(done))
+	for d, a := range done {
+		w.runner.Norm(a.x)
+		for i := range u.sequences { // what is scored moves to the front
 			at := (i*u.length + first) * width
-			in.Hidden = append(in.Hidden, a.x[at:at+n*width])
+			copy(a.x[i*n*width:], a.x[at:at+n*width])
 		}
-		w.runner.Worker().Score(out, in)
-		for d, a := range done {
-			sums := total(out[d], in.Teacher)
+		in.Hidden = append(in.Hidden, a.x[:positions*width])
+		if len(w.scores[d]) < positions {
+			w.scores[d] = make([]kernels.TokenScore, positions)
+		}
+		out[d] = w.scores[d][:positions]
+	}
+	w.runner.Worker().Score(out, in)
+	for d, a := range done {
+		for i := range u.sequences {
+			sums := total(out[d][i*n:(i+1)*n], in.Teacher, i*n)
 			for _, network := range p.tree.nodes[a.node].networks {
 				scores[network].Sequences[u.first+i] = sums
 			}

@@ -2,8 +2,8 @@ package evaluator
 
 import (
 	"cmp"
-	"container/heap"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -14,9 +14,10 @@ import (
 //
 // A worker takes a node of a unit, computes its block, and goes on with the child that has the most blocks beneath it; the
 // other children wait for whoever is free. So the blocks that most networks share come first, every branch is ready when
-// a worker has nothing to do, and the longest remaining work is taken before the shorter. Units begin one after the
-// other, so that few residual streams are alive. When streaming, all nodes of one depth come before the next, and a worker
-// takes the blocks of the next depth anew: a block's weights are read once for everything.
+// a worker has nothing to do, and the longest remaining work is taken before the shorter. A unit begins when those
+// before it cannot keep all workers busy, so that few residual streams are alive. When streaming, all nodes of one depth
+// come before the next, and a worker takes the blocks of the next depth anew: a block's weights are read once for
+// everything.
 type pass struct {
 	engine *Engine
 	runner func(*worker) *model.Runner
@@ -33,8 +34,9 @@ type pass struct {
 
 	mu       sync.Mutex
 	changed  *sync.Cond
-	waiting  items
+	waiting  queue
 	running  int             // items
+	begun    int             // units that have begun and not ended
 	compute  [][]bool        // [units][nodes]
 	arrived  [][]arrival     // [units], not finished
 	expected []int           // [units], arrivals to come
@@ -42,7 +44,8 @@ type pass struct {
 	spent    []time.Duration // [nodes], all units of all runs
 	finished []time.Duration // [networks]
 	front    int             // when streaming: the depth that is being computed
-	failed   error
+	failed   error           // of the first unit that failed
+	where    int             // that unit
 }
 
 // unit is some sequences of a corpus, run together, each cut to the same length.
@@ -60,33 +63,19 @@ type arrival struct {
 	x    []float32
 }
 
-// item is a node to be computed for a unit. The root stands for a unit that has not begun.
-type item struct {
-	unit, node int
-	from       *shared
-}
-
-// shared is a residual stream that several items start from; the last one may have it.
-type shared struct {
-	x       []float32
-	waiting int
-}
-
-// run does the work of a pass and returns ctx's error or the first of its own.
+// run does the work of a pass and returns ctx's error or that of the first unit that failed.
 func (p *pass) run(ctx context.Context) error {
 	p.changed = sync.NewCond(&p.mu)
-	p.waiting.less = p.before
+	p.waiting = queue{before: p.before}
 	p.compute, p.arrived, p.expected = make([][]bool, len(p.units)), make([][]arrival, len(p.units)), make([]int, len(p.units))
 	if p.spent == nil {
 		p.spent, p.finished = make([]time.Duration, len(p.tree.nodes)), make([]time.Duration, len(p.tree.leaf))
 	}
 	for u := range p.units {
-		heap.Push(&p.waiting, item{unit: u})
-		p.expected[u] = p.tree.leaves()
-		p.left += p.expected[u]
+		p.waiting.push(item{unit: u})
+		p.expected[u] = p.tree.leaves
+		p.left += p.tree.leaves
 	}
-	stop := context.AfterFunc(ctx, func() { p.fail(ctx.Err()) })
-	defer stop()
 	var group sync.WaitGroup
 	for _, w := range p.engine.workers {
 		group.Go(func() {
@@ -96,15 +85,22 @@ func (p *pass) run(ctx context.Context) error {
 					return
 				}
 				if it.node == 0 {
-					p.begin(w, it.unit)
+					p.begin(ctx, w, it.unit)
 				} else {
-					p.advance(w, it.unit, it.node, p.take(it))
+					p.enter(it.node)
+					p.advance(ctx, w, it.unit, it.node, p.take(it))
 				}
 				p.done()
 			}
 		})
 	}
 	group.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case p.failed == nil && p.left > 0:
+		return errors.New("networks of different numbers of blocks do not end together")
+	}
 	return p.failed
 }
 
@@ -122,18 +118,27 @@ func (p *pass) before(a, b item) int {
 func (p *pass) next() (item, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.failed == nil && len(p.waiting.list) == 0 && p.running > 0 {
+	for p.failed == nil && p.running > 0 && !p.ready() {
 		p.changed.Wait()
 	}
 	if p.failed != nil || len(p.waiting.list) == 0 {
 		return item{}, false
 	}
 	p.running++
-	it := heap.Pop(&p.waiting).(item)
-	if depth := p.tree.nodes[it.node].depth; p.stream && depth > p.front {
-		p.enter(depth)
+	it := p.waiting.pop()
+	if it.node == 0 {
+		p.begun++
 	}
 	return it, true
+}
+
+// ready says whether there is an item, and that it is not a new unit while those that have begun have branches enough for
+// every worker, or will have.
+func (p *pass) ready() bool {
+	if len(p.waiting.list) == 0 {
+		return false
+	}
+	return p.stream || p.waiting.list[0].node != 0 || p.begun*p.tree.leaves < 2*len(p.engine.workers)
 }
 
 func (p *pass) done() {
@@ -144,17 +149,27 @@ func (p *pass) done() {
 }
 
 // fail ends the pass.
-func (p *pass) fail(err error) {
+func (p *pass) fail(unit int, err error) {
 	p.mu.Lock()
-	if p.failed == nil {
-		p.failed = err
+	if p.failed == nil || unit < p.where {
+		p.failed, p.where = err, unit
 	}
 	p.mu.Unlock()
 	p.changed.Broadcast()
 }
 
+// stopped says whether there is no point in going on with a unit.
+func (p *pass) stopped(ctx context.Context, unit int) bool {
+	if err := ctx.Err(); err != nil {
+		p.fail(unit, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed != nil
+}
+
 // begin starts a unit, from the embeddings or from wherever the cache has its streams.
-func (p *pass) begin(w *worker, u int) {
+func (p *pass) begin(ctx context.Context, w *worker, u int) {
 	text := &p.units[u]
 	values := text.tokens() * p.hidden
 	type source struct {
@@ -163,7 +178,7 @@ func (p *pass) begin(w *worker, u int) {
 	}
 	var sources []source
 	p.compute[u] = p.plan(text, func(node int, next []int) {
-		x := p.engine.buffers.get(values)
+		x := p.engine.pool.get(values)
 		p.cache.load(x, p.tree.nodes[node].prefix, p.corpus, text.sequences)
 		sources = append(sources, source{x, next})
 	})
@@ -177,12 +192,12 @@ func (p *pass) begin(w *worker, u int) {
 	for _, s := range text.sequences {
 		ids = append(ids, p.corpus.ids(s)[:text.length]...)
 	}
-	x := p.engine.buffers.get(values)
+	x := p.engine.pool.get(values)
 	if err := p.runner(w).Embed(x, ids); err != nil {
-		p.fail(err)
+		p.fail(u, err)
 		return
 	}
-	p.proceed(w, u, 0, x)
+	p.proceed(ctx, w, u, 0, x)
 }
 
 // plan says which nodes must be computed for a unit. For a node that need not be, because the cache has its streams, it
@@ -210,7 +225,7 @@ func (p *pass) plan(text *unit, cached func(node int, next []int)) []bool {
 }
 
 // advance computes nodes of a unit from x, the residual stream of the first one's parent, until none is left on the way.
-func (p *pass) advance(w *worker, u, at int, x []float32) {
+func (p *pass) advance(ctx context.Context, w *worker, u, at int, x []float32) {
 	start := time.Now()
 	n := &p.tree.nodes[at]
 	p.runner(w).Block(x, n.block, p.units[u].length)
@@ -220,32 +235,29 @@ func (p *pass) advance(w *worker, u, at int, x []float32) {
 	p.mu.Lock()
 	p.spent[at] += time.Since(start)
 	p.mu.Unlock()
-	p.proceed(w, u, at, x)
+	p.proceed(ctx, w, u, at, x)
 }
 
 // proceed goes on from a node's residual stream x.
-func (p *pass) proceed(w *worker, u, at int, x []float32) {
-	if n := &p.tree.nodes[at]; len(n.networks) > 0 {
+func (p *pass) proceed(ctx context.Context, w *worker, u, at int, x []float32) {
+	if p.stopped(ctx, u) {
+		return
+	}
+	if len(p.tree.nodes[at].networks) > 0 {
 		p.arrive(w, u, arrival{at, x})
 		return
 	}
 	next := p.pending(p.compute[u], at)
-	p.mu.Lock()
-	stopped := p.failed != nil
-	p.mu.Unlock()
-	if stopped {
-		return
-	}
 	if p.stream {
 		p.branch(u, x, next)
 		return
 	}
 	if len(next) > 1 {
-		others := p.engine.buffers.get(len(x))
+		others := p.engine.pool.get(len(x))
 		copy(others, x)
 		p.branch(u, others, next[1:])
 	}
-	p.advance(w, u, next[0], x)
+	p.advance(ctx, w, u, next[0], x)
 }
 
 // pending lists the children that are to be computed.
@@ -264,7 +276,7 @@ func (p *pass) branch(u int, x []float32, nodes []int) {
 	from := &shared{x, len(nodes)}
 	p.mu.Lock()
 	for _, n := range nodes {
-		heap.Push(&p.waiting, item{u, n, from})
+		p.waiting.push(item{u, n, from})
 	}
 	p.mu.Unlock()
 	p.changed.Broadcast()
@@ -278,14 +290,14 @@ func (p *pass) take(it item) []float32 {
 	if last {
 		return it.from.x
 	}
-	x := p.engine.buffers.get(len(it.from.x))
+	x := p.engine.pool.get(len(it.from.x))
 	copy(x, it.from.x)
 	p.mu.Lock()
 	it.from.waiting--
 	free := it.from.waiting == 0 // two copied at the same time
 	p.mu.Unlock()
 	if free {
-		p.engine.buffers.put(it.from.x)
+		p.engine.pool.put(it.from.x)
 	}
 	return x
 }
@@ -304,23 +316,28 @@ func (p *pass) arrive(w *worker, u int, a arrival) {
 		return
 	}
 	p.arrived[u] = nil
+	if p.expected[u] == 0 {
+		p.begun--
+	}
 	p.mu.Unlock()
 
 	start := time.Now()
 	if err := p.finish(w, &p.units[u], here); err != nil {
-		p.fail(err)
+		p.fail(u, err)
 	}
 	took := time.Since(start)
 
 	p.mu.Lock()
 	for _, a := range here {
-		p.engine.buffers.put(a.x)
 		networks := p.tree.nodes[a.node].networks
 		for _, n := range networks {
 			p.finished[n] += took / time.Duration(len(here)*len(networks))
 		}
 	}
 	p.mu.Unlock()
+	for _, a := range here {
+		p.engine.pool.put(a.x)
+	}
 }
 
 // times is how long each network took; what several share counts for each in equal parts.
@@ -337,46 +354,4 @@ func (p *pass) times() []time.Duration {
 		times[network] = total[leaf] + p.finished[network]
 	}
 	return times
-}
-
-// items is a heap.
-type items struct {
-	list []item
-	less func(a, b item) int
-}
-
-func (h *items) Len() int           { return len(h.list) }
-func (h *items) Less(i, j int) bool { return h.less(h.list[i], h.list[j]) < 0 }
-func (h *items) Swap(i, j int)      { h.list[i], h.list[j] = h.list[j], h.list[i] }
-func (h *items) Push(x any)         { h.list = append(h.list, x.(item)) }
-func (h *items) Pop() any {
-	last := len(h.list) - 1
-	x := h.list[last]
-	h.list = h.list[:last]
-	return x
-}
-
-// buffers are residual streams that nobody needs any more, kept for the next ones: new memory would have to be cleared.
-type buffers struct {
-	mu    sync.Mutex
-	spare [][]float32
-}
-
-func (b *buffers) get(values int) []float32 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for len(b.spare) > 0 {
-		x := b.spare[len(b.spare)-1]
-		b.spare = b.spare[:len(b.spare)-1]
-		if cap(x) >= values {
-			return x[:values]
-		}
-	}
-	return make([]float32, values)
-}
-
-func (b *buffers) put(x []float32) {
-	b.mu.Lock()
-	b.spare = append(b.spare, x)
-	b.mu.Unlock()
 }

@@ -68,7 +68,7 @@ func TestScoresAreThoseOfNetworksApart(t *testing.T) {
 			for round, s := range []Slice{slice, again, slice} {
 				want := score(t, newEngine(t, m, apart), networks, s)
 				e := newEngine(t, m, o)
-				defer e.Close()
+				defer e.Rest()
 				if round > 0 { // the parent is remembered from here
 					score(t, e, []*model.Network{&m.Network}, slice)
 				}
@@ -133,8 +133,8 @@ func TestTree(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree := newTree(c.networks, true)
-			if len(tree.nodes) != c.nodes || tree.leaves() != c.leaves {
-				t.Errorf("%d nodes and %d leaves, want %d and %d", len(tree.nodes), tree.leaves(), c.nodes, c.leaves)
+			if len(tree.nodes) != c.nodes || tree.leaves != c.leaves {
+				t.Errorf("%d nodes and %d leaves, want %d and %d", len(tree.nodes), tree.leaves, c.nodes, c.leaves)
 			}
 			if apart := newTree(c.networks, false); len(apart.nodes) != 1+4*len(c.networks) {
 				t.Errorf("apart they have %d nodes", len(apart.nodes))
@@ -158,7 +158,7 @@ func TestCacheSavesBlocks(t *testing.T) {
 			n.Blocks[changed].Layers[model.FFNUp] = other.Network.Blocks[changed].Layers[model.FFNUp]
 			tree := newTree([]*model.Network{n}, true)
 			e.cache.attach(tree)
-			p := &pass{engine: e, cache: e.cache, tree: tree, corpus: c, units: e.units(c.Whole(), 1), hidden: m.Hidden}
+			p := &pass{engine: e, cache: e.cache, tree: tree, corpus: c, units: e.units(c.Whole(), unitTokens), hidden: m.Hidden}
 			compute := 0
 			for _, on := range p.plan(&p.units[0], func(int, []int) {}) {
 				if on {
@@ -173,6 +173,47 @@ func TestCacheSavesBlocks(t *testing.T) {
 				t.Errorf("boundaries kept every %d, block %d changed: %d nodes are computed, want %d", every, changed, compute, want)
 			}
 		}
+	}
+}
+
+func TestScoreOfNothing(t *testing.T) {
+	m := testmodel.Llama(1, 3, 64, 96, vocab)
+	for _, memory := range []int64{0, 1} {
+		e := newEngine(t, m, Options{Path: kernels.Paths()[0], Workers: 2, Context: 32, Memory: memory})
+		if scores := score(t, e, nil, corpus(t, 2, 32).Whole()); len(scores) != 0 {
+			t.Errorf("no networks have the scores %v", scores)
+		}
+		if scores := score(t, e, candidates(m), Slice{Corpus: corpus(t, 2, 32)}); len(scores) != 4 || scores[0].Positions != 0 {
+			t.Errorf("no text gives the scores %+v", scores)
+		}
+	}
+}
+
+func TestNetworkOfAnotherLengthIsRefused(t *testing.T) {
+	m := testmodel.Llama(1, 3, 64, 96, vocab)
+	short := &model.Network{Blocks: m.Network.Blocks[:2]}
+	e := newEngine(t, m, Options{Path: kernels.Paths()[0], Workers: 2, Context: 32})
+	if _, err := e.Score(context.Background(), []*model.Network{&m.Network, short}, corpus(t, 2, 32).Whole()); err == nil {
+		t.Error("no error")
+	}
+}
+
+// Units begin only when they are needed to keep workers busy: few residual streams are alive however many workers wait.
+func TestFewStreamsAreAlive(t *testing.T) {
+	const blocks, workers, units = 16, 32, 12
+	m := testmodel.Llama(1, blocks, 64, 96, vocab)
+	e := newEngine(t, m, Options{Path: kernels.Paths()[0], Workers: workers, Context: 32, NoTeacher: true})
+	networks := offspring(m, 25)
+	c := corpus(t, units*unitTokens/32, 32)
+	score(t, e, networks, c.Whole())
+	made := 0
+	for _, list := range e.pool.spare {
+		made += len(list)
+	}
+	// Three units have branches for 64 workers and more: a stream for each boundary and for each network that waits for
+	// its head, and one for each worker.
+	if limit := 3*(blocks+headGroup) + workers; made > limit {
+		t.Errorf("%d residual streams were made, want %d at most", made, limit)
 	}
 }
 

@@ -17,8 +17,8 @@ type Sums struct {
 	Positions int
 }
 
-// total sums the scores of one sequence's positions.
-func total(scores []kernels.TokenScore, teacher *kernels.TeacherTargets) Sums {
+// total sums the scores of one sequence's positions, which are those from first on of the teacher's.
+func total(scores []kernels.TokenScore, teacher *kernels.TeacherTargets, first int) Sums {
 	sums := Sums{Positions: len(scores)}
 	for i, s := range scores {
 		sums.KL += s.KL
@@ -26,7 +26,7 @@ func total(scores []kernels.TokenScore, teacher *kernels.TeacherTargets) Sums {
 		sums.TopKL += s.TopKL
 		sums.NLL += s.NLL
 		sums.NLL2 += s.NLL * s.NLL
-		if teacher != nil && s.Top == teacher.Top[i] {
+		if teacher != nil && s.Top == teacher.Top[first+i] {
 			sums.Same++
 		}
 	}

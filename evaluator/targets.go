@@ -46,18 +46,26 @@ func (t *targets) keep(sequence int, hidden []float32) ([]float32, error) {
 	return unsafe.Slice((*float32)(unsafe.Pointer(&t.scratch.Bytes()[offset])), len(hidden)), nil
 }
 
-// part is the targets of n positions of a sequence from first on. Those of a prefix are a prefix of the targets, so a cut
-// sequence needs none of its own. It is nil without a teacher.
-func (t *targets) part(sequence, first, n int) *kernels.TeacherTargets {
+// gather puts together the targets of n positions from first on of each sequence, in memory that to brings. Those of a prefix
+// are a prefix of the targets, so a cut sequence needs none of its own. It is nil without a teacher.
+func (t *targets) gather(to *kernels.TeacherTargets, sequences []int, first, n int) *kernels.TeacherTargets {
 	if t == nil {
 		return nil
 	}
-	p := *t.sequences[sequence]
-	p.Hidden, p.LSE, p.Top = p.Hidden[first*t.width:(first+n)*t.width], p.LSE[first:first+n], p.Top[first:first+n]
-	if p.KthLogit != nil {
-		p.KthLogit = p.KthLogit[first : first+n]
+	to.Hidden, to.LSE, to.Top, to.KthLogit = to.Hidden[:0], to.LSE[:0], to.Top[:0], to.KthLogit[:0]
+	for _, s := range sequences {
+		of := t.sequences[s]
+		to.Head = of.Head
+		to.Hidden = append(to.Hidden, of.Hidden[first*t.width:(first+n)*t.width]...)
+		to.LSE = append(to.LSE, of.LSE[first:first+n]...)
+		to.Top = append(to.Top, of.Top[first:first+n]...)
+		if of.KthLogit == nil {
+			to.KthLogit = nil
+			continue
+		}
+		to.KthLogit = append(to.KthLogit, of.KthLogit[first:first+n]...)
 	}
-	return &p
+	return to
 }
 
 // prepare computes the dense model's targets for the sequences of a slice that have none yet; nil without a teacher.
@@ -86,7 +94,7 @@ func (e *Engine) prepare(ctx context.Context, slice Slice) (*targets, error) {
 	}
 	p := &pass{
 		engine: e, runner: func(w *worker) *model.Runner { return w.teacher }, hidden: e.teacher.Hidden,
-		tree: newTree([]*model.Network{&e.teacher.Network}, true), corpus: c, units: e.units(missing, 1), group: 1,
+		tree: newTree([]*model.Network{&e.teacher.Network}, true), group: 1,
 	}
 	var mu sync.Mutex // guards t.sequences
 	p.finish = func(w *worker, u *unit, done []arrival) error {
@@ -104,5 +112,5 @@ func (e *Engine) prepare(ctx context.Context, slice Slice) (*targets, error) {
 		}
 		return nil
 	}
-	return t, e.run(ctx, p)
+	return t, e.run(ctx, p, missing)
 }

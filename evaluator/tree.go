@@ -11,8 +11,9 @@ import (
 // tree is the networks of one call by what they share. Networks whose first d blocks are the same matrices meet in one
 // node at depth d, whose residual stream is computed once for all of them.
 type tree struct {
-	nodes []node // parents before children; the first is the root, the token embeddings
-	leaf  []int  // where each network ends
+	nodes  []node // parents before children; the first is the root, the token embeddings
+	leaf   []int  // where each network ends
+	leaves int    // different networks
 }
 
 // node stands for the residual stream at a block boundary.
@@ -70,6 +71,9 @@ func newTree(networks []*model.Network, share bool) *tree {
 			at = next
 			t.nodes[at].passing++
 		}
+		if len(t.nodes[at].networks) == 0 {
+			t.leaves++
+		}
 		t.nodes[at].networks = append(t.nodes[at].networks, i)
 		t.leaf = append(t.leaf, at)
 	}
@@ -81,17 +85,6 @@ func newTree(networks []*model.Network, share bool) *tree {
 		}
 	}
 	return t
-}
-
-// leaves is the number of different networks.
-func (t *tree) leaves() int {
-	n := 0
-	for i := range t.nodes {
-		if len(t.nodes[i].networks) > 0 {
-			n++
-		}
-	}
-	return n
 }
 
 // weights lists the matrices that the nodes of one depth read, each once.

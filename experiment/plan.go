@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/internal/resources"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/search"
@@ -53,10 +54,13 @@ func (s *Session) Plans(ctx context.Context, tasks []*Task) ([]Plan, error) {
 
 // speed is how many tokens per second the dense model is scored with.
 func (s *Session) speed(ctx context.Context, t *Task) (float64, error) {
-	engine, err := s.engine(t.Model, max(t.Calibration.Sequence, t.Evaluation.Sequence), t.topK())
+	o := s.options()
+	o.Cache, o.Context, o.TopK = 0, t.Calibration.Sequence, t.topK() // a second call must not be quicker than the first
+	engine, err := evaluator.New(t.Model, o)
 	if err != nil {
 		return 0, err
 	}
+	defer engine.Rest()
 	slice := t.Calibration.First(2 * s.Workers)
 	dense := []*model.Network{&t.Model.Network}
 	if _, err := engine.Score(ctx, dense, slice); err != nil { // pages in the weights, makes the dense model's targets
@@ -89,16 +93,16 @@ func (s *Session) plan(t *Task, speed float64, planned map[compress.Key]bool) (P
 	scores := set.TotalTokens() / int64(set.Tokens[0])
 	weights, activations, targets := t.Model.Bytes+levels, t.activationBytes(s.Workers), t.targetBytes()
 	options := s.options()
-	least := activations
-	if options.Targets > 0 {
-		least += min(targets, 2*options.Targets) // of two texts
+	least, scratch := activations+targets, int64(0)
+	if inMemory := 2 * options.Targets; inMemory > 0 && targets > inMemory { // of two texts
+		least, scratch = activations+inMemory, targets
 	}
 	return Plan{
 		Experiment: t.Config.Name, Method: t.Config.Search.Method, Budget: describeBudget(&t.Config.Budget), Seeds: int(seeds),
 		Tokens: tokens, Seconds: float64(tokens) / speed,
 		MemoryBytes: weights + activations + targets + min(options.Cache, t.streamBytes()),
 		Streams:     options.Memory > 0 && weights > options.Memory,
-		DiskBytes:   missing + missing/50 + seeds*scores*recordBytes,
+		DiskBytes:   missing + missing/50 + seeds*scores*recordBytes + scratch,
 		least:       least,
 	}, nil
 }
@@ -132,19 +136,19 @@ func (t *Task) streamBytes() int64 {
 	return int64(len(t.Calibration.Tokens)) * int64(t.Model.Blocks) * int64(4*t.Model.Hidden)
 }
 
-// activationBytes is what the workers' forward passes take, for each token in work: some four vectors of each kind, and the
-// streams of two units at all boundaries, from which offspring branch off.
+// activationBytes is what the workers' forward passes take, for each token in work: some four vectors of each kind, and for
+// two units the streams at all boundaries, from which offspring branch off, and those that wait for the head.
 func (t *Task) activationBytes(workers int) int64 {
 	tokens := int64(max(1024, t.Calibration.Sequence, t.Evaluation.Sequence))
 	width := int64(t.Model.MLP + t.Model.Hidden + t.Model.Heads*t.Model.HeadDim)
-	return int64(workers)*tokens*width*4*4 + 2*tokens*int64(t.Model.Blocks)*int64(4*t.Model.Hidden)
+	return int64(workers)*tokens*width*4*4 + 2*tokens*int64(t.Model.Blocks+8)*int64(4*t.Model.Hidden)
 }
 
 // Fits refuses plans that need more memory or disk than there is.
 func (s *Session) Fits(plans []Plan) error {
-	var memory, disk int64 // the dense model's targets stay until the last experiment has ended
-	for _, p := range plans {
-		memory += p.least
+	var memory, disk int64
+	for _, p := range plans { // one after the other: memory is the next one's, levels and records stay
+		memory = max(memory, p.least)
 		disk += p.DiskBytes
 	}
 	if free, ok := resources.FreeDisk(s.Levels); ok && disk > free {

@@ -34,6 +34,7 @@ type Session struct {
 	models  map[string]*model.Model
 	corpora map[corpusKey]*evaluator.Corpus
 	engines map[engineKey]*evaluator.Engine
+	active  *evaluator.Engine // the one that has the memory
 	levels  *compress.Database
 }
 
@@ -54,7 +55,7 @@ func (s *Session) Close() error {
 		failed = append(failed, s.levels.Close())
 	}
 	for _, e := range s.engines {
-		failed = append(failed, e.Close())
+		failed = append(failed, e.Rest())
 	}
 	for _, m := range s.models {
 		failed = append(failed, m.Close())
@@ -114,10 +115,18 @@ func (s *Session) options() evaluator.Options {
 // defaultCache is what an engine may keep of residual streams when no limit is set.
 const defaultCache = 1 << 30
 
-// engine makes an engine once. Experiments that share one also share the dense model's targets in it.
+// engine makes an engine once. Experiments that share one also share the dense model's targets in it; when another is
+// asked for, the memory is its.
 func (s *Session) engine(m *model.Model, context, topK int) (*evaluator.Engine, error) {
 	key := engineKey{m.Ref, context, topK}
-	if e, ok := s.engines[key]; ok {
+	e, ok := s.engines[key]
+	if s.active != nil && s.active != e {
+		if err := s.active.Rest(); err != nil {
+			return nil, err
+		}
+	}
+	if ok {
+		s.active = e
 		return e, nil
 	}
 	o := s.options()
@@ -129,7 +138,7 @@ func (s *Session) engine(m *model.Model, context, topK int) (*evaluator.Engine, 
 	if s.engines == nil {
 		s.engines = map[engineKey]*evaluator.Engine{}
 	}
-	s.engines[key] = e
+	s.engines[key], s.active = e, e
 	return e, nil
 }
 

@@ -27,4 +27,5 @@ func (db *DB) Memo(ctx context.Context, keys []string) (map[string]Score, error)
 
 // memoQuery looks each key up in the index: ?1 is a JSON list of them.
 const memoQuery = `SELECT s.key, s.fitness, s.kl, s.ppl, s.tokens, s.kernel_path
-	FROM json_each(?1) wanted CROSS JOIN scores s ON s.key = wanted.value AND s.memo = 0`
+	FROM json_each(?1) wanted CROSS JOIN scores s ON s.key = wanted.value AND s.memo = 0
+	ORDER BY s.run_id, s.slice, s.candidate`
