@@ -16,7 +16,7 @@ func newBench() *cobra.Command {
 		Short: "how fast this machine scores, and how near to its peak",
 		Long: `bench measures finch on this machine. The peak that figures are compared with, the multiply's instructions on registers
 alone, is measured in the same rounds: close other programs, but trust the ratios more than the seconds.`,
-		Args: knownCommand,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newBenchKernels(), newBenchEvaluate())

@@ -65,7 +65,7 @@ levels in memory. level_switch_seconds is the time to make a candidate out of it
 		},
 	}
 	c.Flags().StringVar(&o.model, "model", "builtin:finchling", "the model")
-	c.Flags().StringVar(&o.levels, "levels", "", "a folder to keep the levels in; built anew if empty")
+	c.Flags().StringVar(&o.levels, "levels", "", "a folder to keep the levels in (default: a temporary one, so that they are built each time)")
 	c.Flags().IntVar(&o.offspring, "offspring", 128, "how many to score")
 	c.Flags().IntVar(&o.tokens, "tokens", 1024, "on so many tokens")
 	c.Flags().IntVar(&o.sequence, "sequence", 512, "in sequences of so many")
@@ -115,6 +115,13 @@ func benchEvaluate(c *cobra.Command, o evaluateOptions) (*evaluateBench, error) 
 		return nil, err
 	}
 	defer session.Close()
+	m, err := model.Open(o.model)
+	if err != nil {
+		return nil, usagef("--model: %w", err)
+	}
+	if err := m.Close(); err != nil {
+		return nil, err
+	}
 	session.Levels = o.levels
 	if o.levels == "" {
 		if session.Levels, err = os.MkdirTemp("", "finch-bench-"); err != nil {
@@ -294,8 +301,12 @@ func levelSwitch(p *experiment.Problem) float64 {
 func (r *evaluateBench) print(c *cobra.Command) {
 	out := c.OutOrStdout()
 	fmt.Fprintf(out, "%s, %d offspring on %d tokens in sequences of %d, kernels %s, %d threads\n", r.Model, r.Offspring, r.Tokens, r.Sequence, r.Path, r.Threads)
-	fmt.Fprintf(out, "each by itself        %8.0f tokens/s, %.0f GFLOP/s, %.0f %% of the peak of %.0f\n", r.TokensPerSecond, r.GFLOPS, 100*r.OfPeak, r.Peak)
-	fmt.Fprintf(out, "with the cache        %8.3f times as fast, %.0f %% of the bound of %.3f\n", r.PrefixSpeedup, 100*r.PrefixSpeedup/r.PrefixBound, r.PrefixBound)
-	fmt.Fprintf(out, "memory                %8d MiB with %d tokens cached at one block boundary in %d\n", r.PeakRSS>>20, r.Cached, r.Boundaries)
+	where := "every block boundary"
+	if r.Boundaries > 1 {
+		where = fmt.Sprintf("one block boundary in %d", r.Boundaries)
+	}
+	fmt.Fprintf(out, "every block of each   %8.0f tokens/s, %.0f GFLOP/s, %.0f %% of the peak of %.0f on these threads\n", r.TokensPerSecond, r.GFLOPS, 100*r.OfPeak, r.Peak)
+	fmt.Fprintf(out, "with the cache        %8.3f times as fast; skipping unchanged beginnings gives %.3f\n", r.PrefixSpeedup, r.PrefixBound)
+	fmt.Fprintf(out, "memory                %8d MiB with %d tokens cached at %s\n", r.PeakRSS>>20, r.Cached, where)
 	fmt.Fprintf(out, "switching a level     %8.1f µs\n", 1e6*r.LevelSwitch)
 }

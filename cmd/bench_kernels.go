@@ -2,15 +2,16 @@ package cmd
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/store"
 )
 
 // benchTokens is how many tokens the multiplies are measured with: those of one sequence.
@@ -42,8 +43,7 @@ each kind of storage, and compares with the peak of that core. m is tokens, n ou
 			if asJSON {
 				return printJSON(c, r)
 			}
-			r.print(c)
-			return nil
+			return r.print(c)
 		},
 	}
 	c.Flags().StringVar(&match, "match", "", "only layers with this in their name")
@@ -156,13 +156,14 @@ func repeated(f kernels.Format, rows, cols int) *kernels.Matrix {
 	return m
 }
 
-func (r *kernelBench) print(c *cobra.Command) {
-	t := table.NewWriter()
-	t.SetOutputMirror(c.OutOrStdout())
-	t.AppendHeader(table.Row{"layer", "m × n × k", "stored as", "GFLOP/s", "of peak"})
+func (r *kernelBench) print(c *cobra.Command) error {
+	t := &store.Table{Columns: []string{"layer", "m × n × k", "stored as", "GFLOP/s", "% of peak"}}
 	for _, k := range r.Cases {
-		t.AppendRow(table.Row{k.Name, fmt.Sprintf("%d × %d × %d", k.M, k.N, k.K), k.Format, fmt.Sprintf("%.0f", k.GFLOPS), fmt.Sprintf("%.0f %%", 100*k.OfPeak)})
+		t.Rows = append(t.Rows, []any{k.Name, fmt.Sprintf("%d × %d × %d", k.M, k.N, k.K), k.Format, int64(math.Round(k.GFLOPS)), int64(math.Round(100 * k.OfPeak))})
 	}
-	t.Render()
-	fmt.Fprintf(c.OutOrStdout(), "%s, peak %.0f GFLOP/s of one core, at least %.0f %% of it\n", r.Path, r.Peak, 100*r.MinOfPeak)
+	if err := store.Render(c.OutOrStdout(), t, "table"); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s, peak %.0f GFLOP/s of one core, at least %.0f %% of it\n", r.Path, r.Peak, 100*r.MinOfPeak)
+	return err
 }

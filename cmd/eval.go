@@ -80,7 +80,7 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 	if err != nil {
 		return nil, err
 	}
-	bytes, err := memory(c)
+	bytes, _, err := memory(c)
 	if err != nil {
 		return nil, err
 	}

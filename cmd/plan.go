@@ -48,7 +48,13 @@ them all will take. Nothing is written.`,
 				e.SetIndent("", "  ")
 				return e.Encode(plans)
 			}
-			return store.Render(c.OutOrStdout(), planTable(plans), "table")
+			if err := store.Render(c.OutOrStdout(), planTable(plans), "table"); err != nil {
+				return err
+			}
+			if err := session.Fits(plans); err != nil {
+				fmt.Fprintf(c.ErrOrStderr(), "finch run will refuse this: %v\n", err)
+			}
+			return nil
 		},
 	}
 	c.Flags().StringVar(&only, "only", "", "plan only the experiment with this name")

@@ -89,19 +89,28 @@ model, and keeps every generation in an SQLite database, from which an interrupt
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          knownCommand,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Version:       version(),
+
+		PersistentPreRunE: checkFlags,
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 
 		SuggestionsMinimumDistance: 2,
 	}
 	root.PersistentFlags().String("db", "finch.db", "the database of runs")
 	root.PersistentFlags().Int("threads", runtime.GOMAXPROCS(0), "worker threads; results do not depend on their number")
-	root.PersistentFlags().String("memory", "", `memory to use, like "8GiB" (default: what is free); results do not depend on it`)
-	root.PersistentFlags().String("kernels", os.Getenv("FINCH_KERNELS"), "instruction set to use (default: the fastest here; also FINCH_KERNELS)")
+	root.PersistentFlags().String("memory", "", `memory to make do with, like "8GiB", as far as that is possible (default: what is free); results do not depend on it`)
+	root.PersistentFlags().String("kernels", os.Getenv("FINCH_KERNELS"), "instruction set to use: avx512bf16, avx512, avx2, neon or portable (default: the fastest here; also FINCH_KERNELS)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w: see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(newRun(), newPlan(), newStatus(), newBest(), newQuery(), newEval(), newGenerate(), newInspect(), newCheck(), newExport(), newBench())
-	for _, c := range root.Commands() {
+	argumentsAreUsage(root)
+	return root
+}
+
+// argumentsAreUsage makes wrong arguments of the commands below c errors of usage.
+func argumentsAreUsage(c *cobra.Command) {
+	for _, c := range c.Commands() {
 		args := c.Args
 		c.Args = func(c *cobra.Command, a []string) error {
 			if err := args(c, a); err != nil {
@@ -109,8 +118,20 @@ model, and keeps every generation in an SQLite database, from which an interrupt
 			}
 			return nil
 		}
+		argumentsAreUsage(c)
 	}
-	return root
+}
+
+// checkFlags refuses what the flags of all commands cannot mean, also where a command does not use them.
+func checkFlags(c *cobra.Command, _ []string) error {
+	if _, err := kernelPath(c); err != nil {
+		return err
+	}
+	if _, err := threads(c); err != nil {
+		return err
+	}
+	_, _, err := memory(c)
+	return err
 }
 
 // knownCommand refuses what is left of the arguments when no command was found.
@@ -142,18 +163,22 @@ func threads(c *cobra.Command) (int, error) {
 	return n, nil
 }
 
-// memory is the number of bytes that --memory allows, or that are free; 0 if neither is known.
-func memory(c *cobra.Command) (int64, error) {
+// memory is the number of bytes that --memory allows, or else that are free, 0 if that is not known.
+func memory(c *cobra.Command) (bytes int64, asked bool, err error) {
+	const least = 64 << 20
 	text, _ := c.Flags().GetString("memory")
 	if text == "" {
 		free, _ := resources.AvailableMemory()
-		return free, nil
+		return free, false, nil
 	}
 	n, err := configs.ParseBytes(text)
 	if err != nil {
-		return 0, usagef("--memory: %w", err)
+		return 0, true, usagef("--memory: %w", err)
 	}
-	return n, nil
+	if n < least {
+		return 0, true, usagef("--memory %s: write 64MiB or more", text)
+	}
+	return n, true, nil
 }
 
 func database(c *cobra.Command) string {

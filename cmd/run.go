@@ -246,6 +246,9 @@ func configError(err error) error {
 	return err
 }
 
+// defaultCache is what residual streams may take if nobody says how much memory to use.
+const defaultCache = 512 << 20
+
 // newSession is a session without a database, by the flags of the command line.
 func newSession(c *cobra.Command) (*experiment.Session, error) {
 	path, err := kernelPath(c)
@@ -256,12 +259,16 @@ func newSession(c *cobra.Command) (*experiment.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	bytes, err := memory(c)
+	bytes, asked, err := memory(c)
 	if err != nil {
 		return nil, err
 	}
+	cache := bytes
+	if !asked { // what is free is not for us alone
+		cache = defaultCache
+	}
 	return &experiment.Session{
-		Path: path, Workers: workers, Memory: bytes, Levels: levelsFolder(database(c)), Progress: newProgress(c.ErrOrStderr()),
+		Path: path, Workers: workers, Memory: bytes, Cache: cache, Levels: levelsFolder(database(c)), Progress: newProgress(c.ErrOrStderr()),
 		Clock: time.Now, Version: version(),
 	}, nil
 }

@@ -147,6 +147,15 @@ func (e *Engine) Rest() error {
 	return errors.Join(failed...)
 }
 
+// Forget gives back the residual streams that were kept for later calls, which are of no use once the networks that follow
+// have nothing in common with those before.
+func (e *Engine) Forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.cache = e.newCache()
+	e.pool.empty()
+}
+
 // Path names the kernels that make the scores.
 func (e *Engine) Path() string { return e.options.Path.Name() }
 

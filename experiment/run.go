@@ -95,6 +95,7 @@ func hash(data []byte) string {
 type engine interface {
 	Score(ctx context.Context, networks []*model.Network, slice evaluator.Slice) ([]evaluator.Score, error)
 	Influence(ctx context.Context, slice evaluator.Slice) ([]float64, error)
+	Forget()
 	Path() string
 }
 
@@ -131,6 +132,7 @@ func (s *Session) Run(ctx context.Context, p *Problem, seed uint64) (id int64, e
 	if r.engine, err = s.engine(p.Model, max(p.Calibration.Sequence, p.Evaluation.Sequence), p.topK()); err != nil {
 		return 0, err
 	}
+	r.engine.Forget() // the parents of another run
 	if err := r.begin(ctx); err != nil {
 		return 0, err
 	}

@@ -23,7 +23,8 @@ type Session struct {
 	DB       *store.DB // nil for plans
 	Path     *kernels.Path
 	Workers  int
-	Memory   int64  // bytes to use, within which caches are sized and beyond which weights are streamed; 0: all that is needed
+	Memory   int64  // bytes to make do with; beyond them weights are streamed. 0: all that is needed
+	Cache    int64  // bytes that residual streams may take, and no more than their share of Memory
 	Levels   string // folder of the level database
 	Progress Progress
 	Clock    func() time.Time
@@ -105,15 +106,13 @@ func (s *Session) corpus(m *model.Model, t configs.Text) (*evaluator.Corpus, err
 
 // options are those that all engines have.
 func (s *Session) options() evaluator.Options {
-	o := evaluator.Options{Path: s.Path, Workers: s.Workers, Cache: defaultCache, Scratch: filepath.Dir(s.Levels)}
+	o := evaluator.Options{Path: s.Path, Workers: s.Workers, Cache: s.Cache, Scratch: filepath.Dir(s.Levels)}
 	if s.Memory > 0 {
 		o.Share(s.Memory)
+		o.Cache = min(o.Cache, s.Cache)
 	}
 	return o
 }
-
-// defaultCache is what an engine may keep of residual streams when no limit is set.
-const defaultCache = 1 << 30
 
 // engine makes an engine once. Experiments that share one also share the dense model's targets in it; when another is
 // asked for, the memory is its.

@@ -46,7 +46,17 @@ func Select(name string) (*Path, error) {
 		}
 		names[i] = p.name
 	}
-	return nil, fmt.Errorf("kernel path %q is not available on this CPU: choose one of %s", name, strings.Join(names, ", "))
+	trouble := "is unknown"
+	for i := 0; ; i++ {
+		c := C.finch_path(C.int(i))
+		if c == nil {
+			break
+		}
+		if C.GoString(c.name) == name {
+			trouble = "needs instructions that this CPU lacks"
+		}
+	}
+	return nil, fmt.Errorf("kernel path %q %s: choose one of %s", name, trouble, strings.Join(names, ", "))
 }
 
 // Name is "avx512bf16", "avx512", "avx2", "neon" or "portable".
