@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -81,5 +82,36 @@ func TestBenchRefuses(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+// The flags that all commands have are read by all of them.
+func TestFlagsOfAllCommands(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"no size":          {[]string{"status", "--memory", "banana"}, "--memory"},
+		"too little":       {[]string{"eval", "builtin:finchling", "--memory", "1MB"}, "64MiB"},
+		"threads":          {[]string{"inspect", "builtin:finchling", "--threads", "0"}, "--threads"},
+		"unknown kernels":  {[]string{"query", "--kernels", "avx9"}, `"avx9" is unknown`},
+		"another machine":  {[]string{"bench", "kernels", "--kernels", "neon"}, "portable"},
+		"unknown argument": {[]string{"bench", "kernals"}, "finch bench --help"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "another machine" && runtime.GOARCH == "arm64" {
+				t.Skip("neon is here")
+			}
+			got := inProcess(c.args...)
+			if got.code != 2 || !strings.Contains(got.stderr, c.says) || strings.Count(got.stderr, "\n") != 1 {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if got := inProcess("--version"); got.code != 0 || !strings.HasPrefix(got.stdout, "finch version ") {
+		t.Errorf("%+v", got)
 	}
 }
