@@ -34,6 +34,9 @@ func offspring(m *model.Model, n int) []*model.Network {
 
 // However the work is shared, remembered and ordered, the scores are those of each network run by itself.
 func TestScoresAreThoseOfNetworksApart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many networks are scored many times")
+	}
 	const blocks, sequence = 5, 32
 	m := testmodel.Llama(1, blocks, 64, 96, vocab)
 	networks := append(offspring(m, 9), candidates(m)...)
@@ -200,10 +203,13 @@ func TestNetworkOfAnotherLengthIsRefused(t *testing.T) {
 
 // Units begin only when they are needed to keep workers busy: few residual streams are alive however many workers wait.
 func TestFewStreamsAreAlive(t *testing.T) {
-	const blocks, workers, units = 16, 32, 12
+	if testing.Short() {
+		t.Skip("many tokens are scored")
+	}
+	const blocks, workers, units = 10, 32, 6
 	m := testmodel.Llama(1, blocks, 64, 96, vocab)
 	e := newEngine(t, m, Options{Path: kernels.Paths()[0], Workers: workers, Context: 32, NoTeacher: true})
-	networks := offspring(m, 25)
+	networks := offspring(m, 17)
 	c := corpus(t, units*unitTokens/32, 32)
 	score(t, e, networks, c.Whole())
 	made := 0
