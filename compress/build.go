@@ -61,10 +61,14 @@ func Build(ctx context.Context, dir string, jobs []Job, workers int, progress fu
 	return context.Cause(ctx)
 }
 
-// Built says that there is a level file for a key in the folder dir. Build will look at it more closely.
+// Built says that there is a level file for a key in the folder dir, whole by header and size: one that Build would not make.
 func Built(dir string, key Key) bool {
-	_, err := os.Stat(levelPath(dir, key))
-	return err == nil
+	_, file, err := openLevel(levelPath(dir, key))
+	if err != nil {
+		return false
+	}
+	file.Close()
+	return true
 }
 
 // byLayer groups jobs whose weights are the same, in order of first appearance.

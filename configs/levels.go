@@ -18,6 +18,7 @@ type Trait struct {
 	Drop        bool
 	Quantized   bool    // stores weights in fewer than 16 bits
 	Sparsity    float64 // the fraction of weights that are zero
+	Statistics  bool    // is fitted to statistics of the layer's inputs
 	GGUF        bool    // a GGUF file can hold it
 	Safetensors bool    // a safetensors file that transformers or vLLM load can hold it
 }
