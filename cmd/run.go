@@ -84,10 +84,13 @@ func loadFile(path string) (*configs.File, error) {
 
 // levelTrait asks the compressors, which know best, whether a level exists, and the configuration what it means.
 func levelTrait(name string) (configs.Trait, error) {
-	if _, err := compress.ParseLevel(name); err != nil {
+	level, err := compress.ParseLevel(name)
+	if err != nil {
 		return configs.Trait{}, err
 	}
-	return configs.ParseLevel(name)
+	trait, err := configs.ParseLevel(name)
+	trait.Statistics = level.Needs() != compress.NeedsNothing
+	return trait, err
 }
 
 func run(c *cobra.Command, file *configs.File, fresh, noMemo bool) error {

@@ -60,15 +60,17 @@ func Remove(damaged []*DamagedError) error {
 	return errors.Join(failed...)
 }
 
-// Dominated says of each level whether another one of the same layer takes no more bytes and has no larger error, and is better in one
-// of them. Only levels that learnt from the same text, or from none, are compared: what a fitted level gives up in its weights it
-// gains in its outputs.
-func Dominated(levels []Stored) []bool {
-	dominated := make([]bool, len(levels))
+// Dominated says of each level by which other one of the same layer it is dominated, if there is one: that takes no more bytes and has no
+// larger error, and is better in one of them. Only levels that learnt from the same text, or from none, are compared: what a
+// fitted level gives up in its weights it gains in its outputs.
+func Dominated(levels []Stored) []*Stored {
+	by := make([]*Stored, len(levels))
 	for i := range levels {
-		dominated[i] = slices.ContainsFunc(levels, func(by Stored) bool { return by.dominates(&levels[i]) })
+		if at := slices.IndexFunc(levels, func(s Stored) bool { return s.dominates(&levels[i]) }); at >= 0 {
+			by[i] = &levels[at]
+		}
 	}
-	return dominated
+	return by
 }
 
 func (s *Stored) dominates(o *Stored) bool {

@@ -49,9 +49,10 @@ func TestDominated(t *testing.T) {
 		{"of other weights", level("a", "v", "", 9, 0.4), false},
 		{"fitted to a text", level("a", "w", "c", 9, 0.4), false},
 	} {
-		got := Dominated([]Stored{level("a", "w", "", 10, 0.5), c.by})
-		if got[0] != c.want || got[1] {
-			t.Errorf("%s: dominated %v, want %t and false", c.name, got, c.want)
+		levels := []Stored{level("a", "w", "", 10, 0.5), c.by}
+		got := Dominated(levels)
+		if (got[0] == &levels[1]) != c.want || (got[0] != nil) != c.want || got[1] != nil {
+			t.Errorf("%s: dominated by %v, want %t", c.name, got, c.want)
 		}
 	}
 }
