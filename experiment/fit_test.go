@@ -35,7 +35,7 @@ func (p place) fitting(t *testing.T, settings string) string {
 	t.Helper()
 	text := filepath.Join(p.dir, "statistics")
 	p.write(t, text, finchling.Calibration[8192:16384])
-	return fmt.Sprintf("levels = [\"q8_0\", %q]\nbudget = { bits_per_weight = 6.0 }\ntarget = \"packed\"\nstatistics = { data = %q, tokens = 1500, sequence = 32%s }",
+	return fmt.Sprintf("levels = [\"q8_0\", %q]\nbudget = { bits_per_weight = 6.0 }\ntarget = \"packed\"\nstatistics = { data = %q, tokens = 1500%s }",
 		fittedLevel(t), text, settings)
 }
 
@@ -162,7 +162,7 @@ func TestKeysOfFittedLevels(t *testing.T) {
 	}
 	s := p.session(t, "a.db")
 	for _, settings := range []string{
-		"", ", propagation = \"sequential\", level = \"q8_0\"", ", propagation = \"sequential\", level = \"q4_0\"",
+		"", ", sequence = 64", ", propagation = \"sequential\", level = \"q8_0\"", ", propagation = \"sequential\", level = \"q4_0\"",
 	} {
 		add(s, settings)
 	}
