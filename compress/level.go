@@ -14,13 +14,8 @@ type Level struct {
 	compressor string         // its name in the registry; empty for keep and drop
 	format     kernels.Format // of the stored weights
 	pruning    pruning
-}
 
-// pruning says how many weights of a layer are zeros that are not stored: a share of them or, if exact, a number.
-type pruning struct {
-	sparse, exact bool
-	share         float64
-	zeros         int64
+	byActivation bool // inputs of largest mean square are rounded first
 }
 
 // The levels of a depth gate: the sublayer stays, or its output is left out of the residual stream.

@@ -35,7 +35,10 @@ type Compressor interface {
 
 var registry = []Compressor{
 	roundToNearest{},
+	gptq{},
 	magnitude{},
+	wanda{},
+	sparseGPT{},
 }
 
 // compressorOf is the registered compressor of a level, or nil for keep and drop.

@@ -42,11 +42,15 @@ func (c roundToNearest) Parse(name string) (Level, bool, error) {
 }
 
 func (roundToNearest) Compress(layer Layer, level Level) (*kernels.Matrix, error) {
-	f := level.Format(layer.Cols)
-	m := &kernels.Matrix{Format: f, Rows: layer.Rows, Cols: layer.Cols}
-	m.Data = make([]byte, f.RowBytes(len(layer.Weights)))
-	EncodeBlocks(m.Data, f, layer.Weights)
+	m := newDense(layer, level)
+	EncodeBlocks(m.Data, m.Format, layer.Weights)
 	return m, nil
+}
+
+// newDense is the matrix of a level that prunes nothing, its blocks still to be written.
+func newDense(layer Layer, level Level) *kernels.Matrix {
+	f := level.Format(layer.Cols)
+	return &kernels.Matrix{Format: f, Rows: layer.Rows, Cols: layer.Cols, Data: make([]byte, f.RowBytes(len(layer.Weights)))}
 }
 
 // Fallback is the format that rows of cols weights get when f's blocks do not divide them: the one that llama.cpp takes,
