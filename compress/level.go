@@ -83,6 +83,16 @@ func (l Level) Format(cols int) kernels.Format {
 	return Fallback(l.format, cols)
 }
 
+// At is what the level comes to for rows of cols: the same for all levels of a compressor that store them alike, as those
+// do that take the same fallback. It has no name.
+func (l Level) At(cols int) Level {
+	l.name = ""
+	if l.format = l.Format(cols); !l.pruning.sparse && l.format == kernels.F16 {
+		return Level{format: l.format} // whoever rounds to it
+	}
+	return l
+}
+
 // Zeros is the number of weights that a sparse level prunes from a layer of so many weights.
 func (l Level) Zeros(weights int64) int64 {
 	if l.pruning.exact {

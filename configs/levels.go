@@ -3,6 +3,7 @@ package configs
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -61,10 +62,12 @@ var (
 	sparseIntLevel = regexp.MustCompile(`^int[2-8]-g32(-sym)?$`)
 )
 
-var sparseLevel = regexp.MustCompile(`^sparse-([0-9]{1,3}|[0-9]?\.[0-9]{1,6})(?:\+(.+))?$`)
+// Sparsities by magnitude, Wanda and SparseGPT: a fraction of zeros, or N kept of each M weights.
+var sparseLevel = regexp.MustCompile(`^(?:sparse|wanda|sparsegpt)-([0-9]{1,3}|[0-9]?\.[0-9]{1,6}|[0-9]+:[0-9]+)(?:\+(.+))?$`)
 
 // ParseLevel knows finch's own level names: "drop"; the GGUF formats, such as "q4_k"; integer groups, such as "int3-g64" or
-// "int3-g64-sym"; and sparsities, such as "sparse-0.50" or, with quantized values, "sparse-0.50+q4_0".
+// "int3-g64-sym"; both by GPTQ, such as "gptq-q4_k" or "gptq-int3-g64-act"; and sparsities, such as "sparse-0.50",
+// "sparsegpt-2:4" or, with quantized values, "sparse-0.50+q4_0".
 func ParseLevel(name string) (Trait, error) {
 	if name == Drop {
 		return Trait{Drop: true, GGUF: true, Safetensors: true}, nil
@@ -72,39 +75,38 @@ func ParseLevel(name string) (Trait, error) {
 	if m := sparseLevel.FindStringSubmatch(name); m != nil {
 		return parseSparse(name, m[1], m[2])
 	}
-	for _, f := range formats {
-		if f.name == name {
-			return Trait{Quantized: f.quantized, GGUF: true, Safetensors: !f.quantized}, nil
-		}
+	format, byGPTQ := strings.CutPrefix(name, "gptq-")
+	if byGPTQ {
+		format = strings.TrimSuffix(format, "-act")
 	}
-	if intLevel.MatchString(name) {
-		return Trait{Quantized: true}, nil
+	if t, ok := formatTrait(format); ok && (t.Quantized || !byGPTQ) {
+		return t, nil
 	}
 	if name == "keep" {
 		return Trait{}, fmt.Errorf(`"keep" comes with "drop": leave it out`)
 	}
-	known := fmt.Sprintf(`levels are %q, %s, integers such as "int3-g64" or "int3-g64-sym", and sparsities such as "sparse-0.50" or "sparse-0.50+q4_0"`, Drop, quoteAll(formatNames(false)))
-	if n := nearest(name, append(formatNames(false), Drop, "int3-g64", "sparse-0.50")); n != "" {
+	known := fmt.Sprintf(`levels are %q, %s, integers such as "int3-g64" or "int3-g64-sym", both by GPTQ such as "gptq-q4_k", and sparsities such as "sparse-0.50", "wanda-2:4" or "sparsegpt-0.50+q4_0"`, Drop, quoteAll(formatNames(false)))
+	if n := nearest(name, append(formatNames(false), Drop, "int3-g64", "gptq-q4_k", "sparse-0.50", "wanda-0.50", "sparsegpt-0.50")); n != "" {
 		known = fmt.Sprintf("did you mean %q? (%s)", n, known)
 	}
 	return Trait{}, fmt.Errorf("unknown level %s: %s", describe(name), known)
 }
 
+// formatTrait is that of weights that are all stored in one format.
+func formatTrait(name string) (Trait, bool) {
+	for _, f := range formats {
+		if f.name == name {
+			return Trait{Quantized: f.quantized, GGUF: true, Safetensors: !f.quantized}, true
+		}
+	}
+	return Trait{Quantized: true}, intLevel.MatchString(name)
+}
+
 // parseSparse reads the parts of "sparse-0.50+q4_0". One spelling each: two decimals, or more without zeros at the end.
-func parseSparse(name, fraction, values string) (Trait, error) {
-	sparsity, _ := strconv.ParseFloat(fraction, 64)
-	if !strings.Contains(fraction, ".") {
-		sparsity /= 100 // sparse-60 surely means 60 %
-	}
-	if !(sparsity > 0 && sparsity <= MaxSparsity) {
-		return Trait{}, fmt.Errorf("level %q: a sparsity lies above 0 and up to %s: write it like %q", name, decimal(MaxSparsity), "sparse-0.50")
-	}
-	canonical := decimal(sparsity)
-	if len(canonical) < len("0.00") {
-		canonical += "0"
-	}
-	if fraction != canonical {
-		return Trait{}, fmt.Errorf("level %q: write %q", name, strings.Replace(name, fraction, canonical, 1))
+func parseSparse(name, amount, values string) (Trait, error) {
+	sparsity, err := parseAmount(name, amount)
+	if err != nil {
+		return Trait{}, err
 	}
 	if values == "" {
 		return Trait{Sparsity: sparsity, GGUF: true, Safetensors: true}, nil
@@ -121,4 +123,31 @@ func parseSparse(name, fraction, values string) (Trait, error) {
 	}
 	return Trait{}, fmt.Errorf("level %s: the kept weights cannot have the format %s: write one of %s or integers such as \"int4-g32\", or leave it out",
 		describe(name), describe(values), quoteAll(formatNames(true)))
+}
+
+// parseAmount reads the fraction of zeros of a level, or the pattern of kept weights.
+func parseAmount(name, amount string) (sparsity float64, err error) {
+	if keep, of, ok := strings.Cut(amount, ":"); ok {
+		n, _ := strconv.Atoi(keep)
+		m, _ := strconv.Atoi(of)
+		if n < 1 || n >= m || !slices.Contains([]int{2, 4, 8, 16, 32}, m) || amount != fmt.Sprintf("%d:%d", n, m) {
+			return 0, fmt.Errorf("level %q: a pattern keeps some of each 2, 4, 8, 16 or 32 weights: write it like %q", name, "sparse-2:4")
+		}
+		return 1 - float64(n)/float64(m), nil
+	}
+	sparsity, _ = strconv.ParseFloat(amount, 64)
+	if !strings.Contains(amount, ".") {
+		sparsity /= 100 // sparse-60 surely means 60 %
+	}
+	if !(sparsity > 0 && sparsity <= MaxSparsity) {
+		return 0, fmt.Errorf("level %q: a sparsity lies above 0 and up to %s: write it like %q", name, decimal(MaxSparsity), "sparse-0.50")
+	}
+	canonical := decimal(sparsity)
+	if len(canonical) < len("0.00") {
+		canonical += "0"
+	}
+	if amount != canonical {
+		return 0, fmt.Errorf("level %q: write %q", name, strings.Replace(name, amount, canonical, 1))
+	}
+	return sparsity, nil
 }
