@@ -29,6 +29,13 @@ var errorBounds = map[kernels.Format]float64{
 	kernels.Q5_K:   0.0019,
 	kernels.Q6_K:   0.00056,
 	kernels.IQ4_NL: 0.0093,
+
+	kernels.IQ4_XS:  0.009,
+	kernels.IQ3_S:   0.025,
+	kernels.IQ3_XXS: 0.0415,
+	kernels.IQ2_S:   0.092,
+	kernels.IQ2_XS:  0.11,
+	kernels.IQ2_XXS: 0.163,
 }
 
 // errorBound is that of errorBounds or, for integer groups, one that quarters with every bit.
@@ -94,7 +101,7 @@ func conformanceLayers() []conformanceLayer {
 	ordinary := func(name string, rows, cols int, weights []float32) conformanceLayer {
 		return conformanceLayer{Layer{Name: name, Rows: rows, Cols: cols, Weights: weights}, 1}
 	}
-	return []conformanceLayer{
+	layers := []conformanceLayer{
 		ordinary("gaussian", 16, 1024, testWeights("gaussian", 16, 1024)),
 		ordinary("heavy", 16, 1024, testWeights("heavy", 16, 1024)),
 		ordinary("zeros", 4, 256, make([]float32, 1024)),
@@ -106,13 +113,26 @@ func conformanceLayers() []conformanceLayer {
 				return 8
 			}
 			return normal[i]
-		})}, 6}, // it widens the steps of its whole block
+		})}, 7}, // it widens the steps of its whole block
 		ordinary("one row", 1, 768, normal[:768]),
 		ordinary("one column", 512, 1, normal[:512]),
 		ordinary("blocks of 32", 9, 288, normal[:9*288]),
 		ordinary("no blocks", 10, 100, normal[:1000]),
 		ordinary("large", 2, 256, fill(2, 256, func(i int) float32 { return normal[i] * 500000 })),
 	}
+	for i := range layers {
+		layers[i].Statistics = columnStatistics(layers[i].Cols)
+	}
+	return layers
+}
+
+// columnStatistics are those of inputs of which every eighth counts twice.
+func columnStatistics(cols int) *Statistics {
+	s := &Statistics{Tokens: 1, Squares: make([]float64, cols)}
+	for c := range s.Squares {
+		s.Squares[c] = 1 + float64(c%8/7)
+	}
+	return s
 }
 
 func conforms(t *testing.T, layer Layer, level Level, bound float64) {
@@ -187,7 +207,7 @@ func refusesBadWeights(t *testing.T, level Level) {
 		bad = append(bad, math.Nextafter32(limit, math.MaxFloat32))
 	}
 	for _, w := range bad {
-		layer := Layer{Name: "blk.3.attn_q", Rows: 2, Cols: 256, Weights: make([]float32, 512)}
+		layer := Layer{Name: "blk.3.attn_q", Rows: 2, Cols: 256, Weights: make([]float32, 512), Statistics: columnStatistics(256)}
 		layer.Weights[300] = w
 		_, err := Compress(layer, level)
 		if err == nil || !strings.Contains(err.Error(), "blk.3.attn_q") || !strings.Contains(err.Error(), "row 1, column 44") {
