@@ -27,21 +27,28 @@ var formats = []struct {
 	name      string
 	quantized bool
 	sparse    bool // has blocks small enough for the kept weights of a row
+	important bool // takes notice of an importance matrix
 }{
-	{"f32", false, true},
-	{"f16", false, true},
-	{"bf16", false, true},
-	{"q4_0", true, true},
-	{"q4_1", true, true},
-	{"q5_0", true, true},
-	{"q5_1", true, true},
-	{"q8_0", true, true},
-	{"q2_k", true, false},
-	{"q3_k", true, false},
-	{"q4_k", true, false},
-	{"q5_k", true, false},
-	{"q6_k", true, false},
-	{"iq4_nl", true, true},
+	{"f32", false, true, false},
+	{"f16", false, true, false},
+	{"bf16", false, true, false},
+	{"q4_0", true, true, true},
+	{"q4_1", true, true, true},
+	{"q5_0", true, true, true},
+	{"q5_1", true, true, true},
+	{"q8_0", true, true, false},
+	{"q2_k", true, false, true},
+	{"q3_k", true, false, true},
+	{"q4_k", true, false, true},
+	{"q5_k", true, false, true},
+	{"q6_k", true, false, true},
+	{"iq4_nl", true, true, true},
+	{"iq4_xs", true, false, true},
+	{"iq3_s", true, false, true},
+	{"iq3_xxs", true, false, true},
+	{"iq2_s", true, false, true},
+	{"iq2_xs", true, false, true},
+	{"iq2_xxs", true, false, true},
 }
 
 // formatNames are the formats of all levels, or of the kept weights of sparse ones.
@@ -63,7 +70,10 @@ var (
 
 var sparseLevel = regexp.MustCompile(`^sparse-([0-9]{1,3}|[0-9]?\.[0-9]{1,6})(?:\+(.+))?$`)
 
-// ParseLevel knows finch's own level names: "drop"; the GGUF formats, such as "q4_k"; integer groups, such as "int3-g64" or
+// imatrixPrefix makes the level of a format one that is rounded with an importance matrix.
+const imatrixPrefix = "imatrix-"
+
+// ParseLevel knows finch's own level names: "drop"; the GGUF formats, such as "q4_k" or "imatrix-q4_k"; integer groups, such as "int3-g64" or
 // "int3-g64-sym"; and sparsities, such as "sparse-0.50" or, with quantized values, "sparse-0.50+q4_0".
 func ParseLevel(name string) (Trait, error) {
 	if name == Drop {
@@ -72,8 +82,9 @@ func ParseLevel(name string) (Trait, error) {
 	if m := sparseLevel.FindStringSubmatch(name); m != nil {
 		return parseSparse(name, m[1], m[2])
 	}
+	format, important := strings.CutPrefix(name, imatrixPrefix)
 	for _, f := range formats {
-		if f.name == name {
+		if f.name == format && (f.important || !important) {
 			return Trait{Quantized: f.quantized, GGUF: true, Safetensors: !f.quantized}, nil
 		}
 	}
@@ -83,8 +94,8 @@ func ParseLevel(name string) (Trait, error) {
 	if name == "keep" {
 		return Trait{}, fmt.Errorf(`"keep" comes with "drop": leave it out`)
 	}
-	known := fmt.Sprintf(`levels are %q, %s, integers such as "int3-g64" or "int3-g64-sym", and sparsities such as "sparse-0.50" or "sparse-0.50+q4_0"`, Drop, quoteAll(formatNames(false)))
-	if n := nearest(name, append(formatNames(false), Drop, "int3-g64", "sparse-0.50")); n != "" {
+	known := fmt.Sprintf(`levels are %q, %s, with an importance matrix "imatrix-q4_k" and the like, integers such as "int3-g64" or "int3-g64-sym", and sparsities such as "sparse-0.50" or "sparse-0.50+q4_0"`, Drop, quoteAll(formatNames(false)))
+	if n := nearest(name, append(formatNames(false), Drop, "imatrix-q4_k", "int3-g64", "sparse-0.50")); n != "" {
 		known = fmt.Sprintf("did you mean %q? (%s)", n, known)
 	}
 	return Trait{}, fmt.Errorf("unknown level %s: %s", describe(name), known)
