@@ -41,13 +41,13 @@ func (gptq) Compress(layer Layer, level Level) (*kernels.Matrix, error) {
 	if !ok { // the fallback for odd rows, too fine for its errors to matter
 		return roundToNearest{}.Compress(layer, level)
 	}
-	m := newDense(layer, level)
+	m := newDense(layer, layout.format)
 	if level.byActivation {
 		f, err := layer.Statistics.factorByActivation()
 		if err != nil {
 			return nil, err
 		}
-		EncodeBlocks(m.Data, m.Format, layer.Weights)
+		EncodeBlocks(m.Data, m.Format, layer.Weights, nil)
 		r := newRounding(f, layer, layout)
 		layout.grid(r.low, r.step, m.Data)
 		f.sweep(r.sheet, 1, r)
@@ -133,7 +133,7 @@ func (r *blockRounding) begin(from, to int) {
 			weights[i] = float32(min(max(slab[from+i][lane], -limit), limit))
 		}
 		block := r.matrix.Data[row*stride+f.RowBytes(from):][:f.BlockBytes()]
-		EncodeBlocks(block, f, weights)
+		EncodeBlocks(block, f, weights, nil)
 		at := row * r.sheet.cols
 		r.layout.grid(r.low[at+from:at+to], r.step[at+from:at+to], block)
 	}

@@ -213,6 +213,6 @@ func packRows(m *kernels.Matrix, weights []float32) {
 		for len(kept)%m.Format.BlockWeights() != 0 {
 			kept = append(kept, 0)
 		}
-		EncodeBlocks(m.Data[int(m.RowStart[r])*size:], m.Format, kept)
+		EncodeBlocks(m.Data[int(m.RowStart[r])*size:], m.Format, kept, nil)
 	}
 }

@@ -35,6 +35,7 @@ type Compressor interface {
 
 var registry = []Compressor{
 	roundToNearest{},
+	importanceMatrix{},
 	gptq{},
 	magnitude{},
 	wanda{},

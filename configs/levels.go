@@ -28,21 +28,29 @@ var formats = []struct {
 	name      string
 	quantized bool
 	sparse    bool // has blocks small enough for the kept weights of a row
+	important bool // takes notice of an importance matrix
+	gptq      bool // has a code for each weight alone
 }{
-	{"f32", false, true},
-	{"f16", false, true},
-	{"bf16", false, true},
-	{"q4_0", true, true},
-	{"q4_1", true, true},
-	{"q5_0", true, true},
-	{"q5_1", true, true},
-	{"q8_0", true, true},
-	{"q2_k", true, false},
-	{"q3_k", true, false},
-	{"q4_k", true, false},
-	{"q5_k", true, false},
-	{"q6_k", true, false},
-	{"iq4_nl", true, true},
+	{"f32", false, true, false, false},
+	{"f16", false, true, false, false},
+	{"bf16", false, true, false, false},
+	{"q4_0", true, true, true, true},
+	{"q4_1", true, true, true, true},
+	{"q5_0", true, true, true, true},
+	{"q5_1", true, true, true, true},
+	{"q8_0", true, true, false, true},
+	{"q2_k", true, false, true, true},
+	{"q3_k", true, false, true, true},
+	{"q4_k", true, false, true, true},
+	{"q5_k", true, false, true, true},
+	{"q6_k", true, false, true, true},
+	{"iq4_nl", true, true, true, true},
+	{"iq4_xs", true, false, true, true},
+	{"iq3_s", true, false, true, false},
+	{"iq3_xxs", true, false, true, false},
+	{"iq2_s", true, false, true, false},
+	{"iq2_xs", true, false, true, false},
+	{"iq2_xxs", true, false, true, false},
 }
 
 // formatNames are the formats of all levels, or of the kept weights of sparse ones.
@@ -65,8 +73,14 @@ var (
 // Sparsities by magnitude, Wanda and SparseGPT: a fraction of zeros, or N kept of each M weights.
 var sparseLevel = regexp.MustCompile(`^(?:sparse|wanda|sparsegpt)-([0-9]{1,3}|[0-9]?\.[0-9]{1,6}|[0-9]+:[0-9]+)(?:\+(.+))?$`)
 
-// ParseLevel knows finch's own level names: "drop"; the GGUF formats, such as "q4_k"; integer groups, such as "int3-g64" or
-// "int3-g64-sym"; both by GPTQ, such as "gptq-q4_k" or "gptq-int3-g64-act"; and sparsities, such as "sparse-0.50",
+// imatrixPrefix makes the level of a format one that is rounded with an importance matrix.
+const imatrixPrefix = "imatrix-"
+
+// gptqPrefix makes it one that is rounded by GPTQ.
+const gptqPrefix = "gptq-"
+
+// ParseLevel knows finch's own level names: "drop"; the GGUF formats, such as "q4_k" or "imatrix-q4_k"; integer groups, such as
+// "int3-g64" or "int3-g64-sym"; both by GPTQ, such as "gptq-q4_k" or "gptq-int3-g64-act"; and sparsities, such as "sparse-0.50",
 // "sparsegpt-2:4" or, with quantized values, "sparse-0.50+q4_0".
 func ParseLevel(name string) (Trait, error) {
 	if name == Drop {
@@ -75,31 +89,32 @@ func ParseLevel(name string) (Trait, error) {
 	if m := sparseLevel.FindStringSubmatch(name); m != nil {
 		return parseSparse(name, m[1], m[2])
 	}
-	format, byGPTQ := strings.CutPrefix(name, "gptq-")
-	if byGPTQ {
-		format = strings.TrimSuffix(format, "-act")
-	}
-	if t, ok := formatTrait(format); ok && (t.Quantized || !byGPTQ) {
+	if t, ok := parseFormat(name); ok {
 		return t, nil
 	}
 	if name == "keep" {
 		return Trait{}, fmt.Errorf(`"keep" comes with "drop": leave it out`)
 	}
-	known := fmt.Sprintf(`levels are %q, %s, integers such as "int3-g64" or "int3-g64-sym", both by GPTQ such as "gptq-q4_k", and sparsities such as "sparse-0.50", "wanda-2:4" or "sparsegpt-0.50+q4_0"`, Drop, quoteAll(formatNames(false)))
-	if n := nearest(name, append(formatNames(false), Drop, "int3-g64", "gptq-q4_k", "sparse-0.50", "wanda-0.50", "sparsegpt-0.50")); n != "" {
+	known := fmt.Sprintf(`levels are %q, %s, with an importance matrix "imatrix-q4_k" and the like, integers such as "int3-g64" or "int3-g64-sym", both by GPTQ such as "gptq-q4_k", and sparsities such as "sparse-0.50", "wanda-2:4" or "sparsegpt-0.50+q4_0"`, Drop, quoteAll(formatNames(false)))
+	if n := nearest(name, append(formatNames(false), Drop, "imatrix-q4_k", "int3-g64", "gptq-q4_k", "sparse-0.50", "wanda-0.50", "sparsegpt-0.50")); n != "" {
 		known = fmt.Sprintf("did you mean %q? (%s)", n, known)
 	}
 	return Trait{}, fmt.Errorf("unknown level %s: %s", describe(name), known)
 }
 
-// formatTrait is that of weights that are all stored in one format.
-func formatTrait(name string) (Trait, bool) {
+// parseFormat knows the levels whose weights are all stored in one format, by whatever compressor.
+func parseFormat(name string) (Trait, bool) {
+	name, important := strings.CutPrefix(name, imatrixPrefix)
+	name, byGPTQ := strings.CutPrefix(name, gptqPrefix)
+	if byGPTQ {
+		name = strings.TrimSuffix(name, "-act")
+	}
 	for _, f := range formats {
-		if f.name == name {
-			return Trait{Quantized: f.quantized, GGUF: true, Safetensors: !f.quantized}, true
+		if f.name == name && (f.important || !important) && (f.gptq || !byGPTQ) {
+			return Trait{Quantized: f.quantized, GGUF: true, Safetensors: !f.quantized}, !(important && byGPTQ)
 		}
 	}
-	return Trait{Quantized: true}, intLevel.MatchString(name)
+	return Trait{Quantized: true}, intLevel.MatchString(name) && !important
 }
 
 // parseSparse reads the parts of "sparse-0.50+q4_0". One spelling each: two decimals, or more without zeros at the end.
