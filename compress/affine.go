@@ -59,7 +59,7 @@ func (s *affineSums) round(x, weights []float64, inverse, shift, top float64) {
 
 // solve gives the scale and minimum ≥ 0 of least weighted error, and that error; +Inf if the codes determine none.
 func (s *affineSums) solve() (scale, minimum, err float64) {
-	if determinant := float64(s.w*s.qq) - float64(s.q*s.q); determinant > 0 {
+	if determinant := float64(s.w*s.qq) - float64(s.q*s.q); determinant > float64(1e-13*float64(s.w*s.qq)) {
 		scale = (float64(s.w*s.qx) - float64(s.q*s.x)) / determinant
 		minimum = (float64(s.q*s.qx) - float64(s.qq*s.x)) / determinant
 	}

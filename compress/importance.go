@@ -2,6 +2,33 @@ package compress
 
 import "math"
 
+// weigh weighs the error of each weight of a block by the importance of its column, the mean square of its input, and by
+// how large it is among the weights of the block: importance·√(mean x² + x²), as ggml does. Nil stands for equal columns.
+func weigh(weights, x, importance []float64) {
+	sum := 0.0
+	for _, v := range x {
+		sum += float64(v * v)
+	}
+	mean := sum / float64(len(x))
+	for i, v := range x {
+		weights[i] = math.Sqrt(2*mean + float64(v*v))
+		if importance != nil {
+			weights[i] = float64(weights[i] * importance[i])
+		}
+	}
+}
+
+// weighOr is weigh for formats that, without importance, guess it for each group of weights.
+func weighOr(guess func(weights, x []float64), group int, weights, x, importance []float64) {
+	if importance != nil {
+		weigh(weights, x, importance)
+		return
+	}
+	for from := 0; from < len(x); from += group {
+		guess(weights[from:from+group], x[from:from+group])
+	}
+}
+
 // Without calibration data, how much an error on a weight matters is guessed from the weight itself: large weights are
 // there for a reason. These are ggml's choices, except that q3_k takes |x| for x²: there a search as wide as ours, for x²,
 // has 2–5 % more plain squared error than ggml's narrow one, and for |x| 3 % less.

@@ -78,12 +78,10 @@ func (g *intGrid) leastSquares(x []float64) float64 {
 	return qx * reciprocal64(qq)
 }
 
-func encodeIntGroup(g kernels.IntGroup) func(dst []byte, src []float32) {
-	return func(dst []byte, src []float32) {
+func encodeIntGroup(g kernels.IntGroup) encoder {
+	return func(dst []byte, src []float32, _ []float64) {
 		x := make([]float64, len(src))
-		for i, v := range src {
-			x[i] = float64(v)
-		}
+		widen(x, src)
 		grid := fitIntGroup(x, g)
 		binary.LittleEndian.PutUint16(dst, grid.bits)
 		if !g.Symmetric {

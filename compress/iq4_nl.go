@@ -22,22 +22,26 @@ var halves4 = func() (table [512]byte) {
 }()
 
 // encodeIQ4_NL: w ≈ d·grid[q]. As in fitSigned, it tries scales that put the weight of largest magnitude near the ends
-// of the grid and solves each by least squares with the weights x².
-func encodeIQ4_NL(dst []byte, src []float32) {
+// of the grid and solves each by least squares, without importance with the weights x².
+func encodeIQ4_NL(dst []byte, src []float32, importance []float64) {
 	var x, weights [32]float64
-	for i, v := range src[:32] {
-		x[i] = float64(v)
-	}
-	bySquare(weights[:], x[:])
-	d := fitGrid4(x[:], weights[:])
-	inverse := reciprocal64(putHalf(dst, d))
-	for i := range 16 {
+	widen(x[:], src)
+	weighOr(bySquare, 32, weights[:], x[:], importance)
+	d := putHalf(dst, fitGrid4(x[:], weights[:], importance != nil))
+	packGrid4(dst[2:18], x[:], d)
+}
+
+// packGrid4 stores the codes of 32 weights, those of weights i and i+16 in byte i.
+func packGrid4(dst []byte, x []float64, scale float64) {
+	inverse := reciprocal64(scale)
+	for i := range dst {
 		a, b := nearest4(x[i]*inverse), nearest4(x[i+16]*inverse)
-		dst[2+i] = a | b<<4
+		dst[i] = a | b<<4
 	}
 }
 
-func fitGrid4(x, weights []float64) (scale float64) {
+// fitGrid4 finds a scale for small Σ weights·(x − scale·grid[q])²; mirrored is that of fitSigned.
+func fitGrid4(x, weights []float64, mirrored bool) (scale float64) {
 	var peak float64
 	for _, v := range x {
 		if math.Abs(v) > math.Abs(peak) {
@@ -62,6 +66,9 @@ func fitGrid4(x, weights []float64) (scale float64) {
 	}
 	for i := -7.0; i <= 7; i++ {
 		try((grid4[0] + i) / peak)
+		if mirrored {
+			try((grid4[15] + i) / peak)
+		}
 	}
 	if scale != 0 {
 		try(1 / scale)

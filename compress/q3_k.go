@@ -5,8 +5,8 @@ import "encoding/binary"
 var gridQ3_K = signedGrid{top: 4, steps: 32, reach: 0.8, side: 4, importance: byMagnitude}
 
 // encodeQ3_K: 3-bit codes in groups of 16, 6-bit scales.
-func encodeQ3_K(dst []byte, x []float32) {
-	b := gridQ3_K.round(x)
+func encodeQ3_K(dst []byte, x []float32, importance []float64) {
+	b := gridQ3_K.round(x, importance)
 	high, pairs, scales := dst[:32], dst[32:96], dst[96:108]
 	clear(high)
 	for i, q := range b.codes {

@@ -8,16 +8,16 @@ var (
 )
 
 // encodeQ4_K: 4-bit codes in groups of 32, 6-bit scales and minima.
-func encodeQ4_K(dst []byte, x []float32) {
-	b := gridQ4_K.round(x)
+func encodeQ4_K(dst []byte, x []float32, importance []float64) {
+	b := gridQ4_K.round(x, importance)
 	putAffineScales(dst, &b)
 	packGroupNibbles(dst[16:144], b.codes[:])
 }
 
 // encodeQ5_K: 5-bit codes in groups of 32, 6-bit scales and minima; bit i of byte j of the fifth bits belongs to weight
 // 32·i + j.
-func encodeQ5_K(dst []byte, x []float32) {
-	b := gridQ5_K.round(x)
+func encodeQ5_K(dst []byte, x []float32, importance []float64) {
+	b := gridQ5_K.round(x, importance)
 	putAffineScales(dst, &b)
 	fifth := dst[16:48]
 	clear(fifth)

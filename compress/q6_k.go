@@ -5,8 +5,8 @@ import "encoding/binary"
 var gridQ6_K = signedGrid{top: 32, steps: 128, reach: 1, side: 3, importance: bySquare}
 
 // encodeQ6_K: 6-bit codes in groups of 16, 8-bit scales.
-func encodeQ6_K(dst []byte, x []float32) {
-	b := gridQ6_K.round(x)
+func encodeQ6_K(dst []byte, x []float32, importance []float64) {
+	b := gridQ6_K.round(x, importance)
 	low, high, scales := dst[:128], dst[128:192], dst[192:208]
 	for i := range low {
 		c := b.codes[i/64*128+i%64:]

@@ -6,7 +6,8 @@ import "math"
 // Σ weights·(x − scale·q)². The weight of largest magnitude is to take a code near −top, the longer side: it tries
 // 1 + 2·side widths of the grid, from (top − reach) to (top + reach) steps, solves the scale of each by least squares, and
 // gives the best one more round of rounding and least squares.
-func fitSigned(x, weights []float64, top, reach float64, side int) (scale float64) {
+// mirrored lets it also try that weight at the shorter end: where columns differ in importance, it may well be clipped.
+func fitSigned(x, weights []float64, top, reach float64, side int, mirrored bool) (scale float64) {
 	var peak float64
 	for _, v := range x {
 		if math.Abs(v) > math.Abs(peak) {
@@ -26,6 +27,9 @@ func fitSigned(x, weights []float64, top, reach float64, side int) (scale float6
 	}
 	for i := -side; i <= side; i++ {
 		try(-(top + reach*float64(i)/float64(side)) / peak)
+		if mirrored {
+			try((top - 1 + float64(reach*float64(i))/float64(side)) / peak)
+		}
 	}
 	if scale != 0 {
 		try(1 / scale)

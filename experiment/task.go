@@ -134,7 +134,7 @@ func choices(levels configs.Levels, rows, cols int) ([]levelChoice, error) {
 		return ladder(levels.Sparse, int64(rows)*int64(cols)), nil
 	}
 	var list []levelChoice
-	seen := map[kernels.Format]bool{}
+	seen := map[compress.Level]bool{}
 	for _, name := range levels.Names {
 		if name == configs.Drop {
 			continue // a gate's, not a layer's
@@ -143,14 +143,10 @@ func choices(levels configs.Levels, rows, cols int) ([]levelChoice, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !level.Sparse() {
-			if f := level.Format(cols); seen[f] {
-				continue
-			} else {
-				seen[f] = true
-			}
+		if stored := level.At(cols); !seen[stored] {
+			seen[stored] = true
+			list = append(list, levelChoice{name, level})
 		}
-		list = append(list, levelChoice{name, level})
 	}
 	return list, nil
 }
