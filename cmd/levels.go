@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 
@@ -184,13 +185,16 @@ func keysOf(c *cobra.Command, args []string) (map[compress.Key]bool, error) {
 
 // levelTable lists levels with what matters or, if every column is asked for, with what their files depend on.
 func levelTable(levels []compress.Stored, every bool) *store.Table {
-	t := &store.Table{Columns: []string{"layer", "level", "format", "bytes", "bits_per_weight", "relative_error", "dominated_by"}}
+	t := &store.Table{Columns: []string{"layer", "level", "format", "bytes", "bits_per_weight", "relative_error", "output_error", "dominated_by"}}
 	if every {
 		t.Columns = append(t.Columns, "nonzeros", "weights", "calibration", "key")
 	}
 	dominated := compress.Dominated(levels)
 	for i, l := range levels {
-		row := []any{l.Layer, l.Level, l.Format.String(), l.Bytes, l.BitsPerWeight(), l.RelativeError, nil}
+		row := []any{l.Layer, l.Level, l.Format.String(), l.Bytes, l.BitsPerWeight(), l.RelativeError, nil, nil}
+		if !math.IsNaN(l.OutputError) {
+			row[len(row)-2] = l.OutputError
+		}
 		if by := dominated[i]; by != nil {
 			row[len(row)-1] = by.Level
 		}

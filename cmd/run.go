@@ -84,13 +84,10 @@ func loadFile(path string) (*configs.File, error) {
 
 // levelTrait asks the compressors, which know best, whether a level exists, and the configuration what it means.
 func levelTrait(name string) (configs.Trait, error) {
-	level, err := compress.ParseLevel(name)
-	if err != nil {
+	if _, err := compress.ParseLevel(name); err != nil {
 		return configs.Trait{}, err
 	}
-	trait, err := configs.ParseLevel(name)
-	trait.Statistics = level.Needs() != compress.NeedsNothing
-	return trait, err
+	return configs.ParseLevel(name)
 }
 
 func run(c *cobra.Command, file *configs.File, fresh, noMemo bool) error {

@@ -140,9 +140,7 @@ func (b *builder) layer(ctx context.Context, jobs []Job) error {
 
 // writeLevel compresses a layer into its level file and returns the stored size of the weights.
 func writeLevel(path string, layer Layer, j Job) (int64, error) {
-	if j.Level.Needs() == NeedsNothing {
-		layer.Statistics = nil // the key does not name them, so nothing in the file may depend on them
-	}
+	layer.Statistics = layer.Statistics.only(j.Level.Needs()) // a file must not depend on what is built beside it
 	m, err := Compress(layer, j.Level)
 	if err != nil {
 		return 0, err

@@ -61,8 +61,8 @@ func Remove(damaged []*DamagedError) error {
 }
 
 // Dominated says of each level by which other one of the same layer it is dominated, if there is one: that takes no more bytes and has no
-// larger error, and is better in one of them. Only levels that learnt from the same text, or from none, are compared: what a
-// fitted level gives up in its weights it gains in its outputs.
+// larger error, and is better in one of them. The error of a level that learns nothing is that of its weights. A fitted level gives
+// that up for the error of its outputs, and is compared with those that were fitted to the same text, if it was measured.
 func Dominated(levels []Stored) []*Stored {
 	by := make([]*Stored, len(levels))
 	for i := range levels {
@@ -74,8 +74,19 @@ func Dominated(levels []Stored) []*Stored {
 }
 
 func (s *Stored) dominates(o *Stored) bool {
-	return s.Layer == o.Layer && s.Weights == o.Weights && s.Calibration == o.Calibration &&
-		s.Bytes <= o.Bytes && s.RelativeError <= o.RelativeError && (s.Bytes < o.Bytes || s.RelativeError < o.RelativeError)
+	if s.Layer != o.Layer || s.Weights != o.Weights || s.Calibration != o.Calibration {
+		return false
+	}
+	mine, other := s.judged(), o.judged() // NaN compares as false
+	return s.Bytes <= o.Bytes && mine <= other && (s.Bytes < o.Bytes || mine < other)
+}
+
+// judged is the error that a level was made to keep small; NaN if it is not known.
+func (s *Stored) judged() float64 {
+	if s.Calibration != "" {
+		return s.OutputError
+	}
+	return s.RelativeError
 }
 
 // visit opens the level files of a folder one after the other, counts them, and lists those that cannot be opened or that

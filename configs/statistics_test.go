@@ -6,15 +6,7 @@ import (
 	"testing"
 )
 
-// fitted knows a level that is fitted to statistics, beside finch's own.
-var fitted = Decoder{Level: func(name string) (Trait, error) {
-	if name == "fitted" {
-		return Trait{Quantized: true, GGUF: true, Statistics: true}, nil
-	}
-	return ParseLevel(name)
-}}
-
-const fittedLevels = "levels = [\"fitted\", \"q4_0\"]\nbudget = { bits_per_weight = 4.0 }\n"
+const fittedLevels = "levels = [\"gptq-q3_k\", \"q4_0\"]\nbudget = { bits_per_weight = 4.0 }\n"
 
 func TestStatistics(t *testing.T) {
 	for _, c := range []struct {
@@ -25,11 +17,11 @@ func TestStatistics(t *testing.T) {
 		{"a short calibration text", head + fittedLevels + "calibration = { data = \"a.txt\", tokens = 4096, sequence = 256 }\n",
 			Statistics{Text{"a.txt", 4096, 256}, Dense, ""}},
 		{"merged with those of [defaults]",
-			"[defaults]\nstatistics = { tokens = 1024, propagation = \"sequential\", level = \"q8_0\" }\n" + head + fittedLevels + "statistics = { data = \"b.txt\", level = \"fitted\" }\n",
-			Statistics{Text{"b.txt", 1024, 512}, Sequential, "fitted"}},
+			"[defaults]\nstatistics = { tokens = 1024, propagation = \"sequential\", level = \"q8_0\" }\n" + head + fittedLevels + "statistics = { data = \"b.txt\", level = \"gptq-q3_k\" }\n",
+			Statistics{Text{"b.txt", 1024, 512}, Sequential, "gptq-q3_k"}},
 		{"not needed", "[defaults]\nstatistics = { tokens = 1024 }\n" + head + "levels = [\"q3_k\", \"q4_0\"]\nbudget = { bits_per_weight = 4.0 }\n", Statistics{}},
 	} {
-		f, err := fitted.Parse([]byte(c.source), "x.toml")
+		f, err := Parse([]byte(c.source), "x.toml")
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -51,7 +43,7 @@ func TestStatistics(t *testing.T) {
 
 // The canonical form of experiments whose levels are fitted: a change makes their finished runs invalid.
 func TestCanonicalStatistics(t *testing.T) {
-	f, err := fitted.Parse([]byte(head+fittedLevels+"statistics = { propagation = \"sequential\", level = \"q8_0\" }\n"), "x.toml")
+	f, err := Parse([]byte(head+fittedLevels+"statistics = { propagation = \"sequential\", level = \"q8_0\" }\n"), "x.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +85,7 @@ func TestStatisticsMistakes(t *testing.T) {
 			`1:1: statistics.data, which is calibration.data unless it is written, is "a.txt", the text of evaluation: levels that were fitted to it would look better than they are, so write another text`},
 	} {
 		t.Run(m.name, func(t *testing.T) {
-			_, err := fitted.Parse([]byte(head+fittedLevels+m.source), "x.toml")
+			_, err := Parse([]byte(head+fittedLevels+m.source), "x.toml")
 			if want := "x.toml:" + m.want; err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/internal/testmodel"
 	"github.com/finch-llm/finch/kernels"
@@ -20,23 +21,37 @@ import (
 	"github.com/finch-llm/finch/model/finchling"
 )
 
-// fittedLevel is a level that is fitted to second moments.
-func fittedLevel(t *testing.T) compress.Level {
+func level(t *testing.T, name string) compress.Level {
 	t.Helper()
-	level, err := compress.ParseLevel("gptq-q4_0")
+	l, err := compress.ParseLevel(name)
 	if err != nil {
-		t.Skipf("no level is fitted to second moments: %v", err)
+		t.Fatal(err)
 	}
-	return level
+	return l
 }
+
+// The experiment file knows which levels the compressors fit.
+func TestFittedLevelsAreKnown(t *testing.T) {
+	for name, want := range map[string]bool{
+		"q4_k": false, "iq3_s": false, "int3-g64": false, "sparse-0.50": false, "sparse-2:4": false, "gptq-q4_k": true, "gptq-int3-g64-act": true,
+		"imatrix-q4_k": true, "wanda-0.50": true, "sparsegpt-0.50+q4_0": true,
+	} {
+		trait, err := configs.ParseLevel(name)
+		if needs := level(t, name).Needs() != compress.NeedsNothing; err != nil || trait.Statistics != want || needs != want {
+			t.Errorf("%s: in the file %t, for compressors %t, want %t, %v", name, trait.Statistics, needs, want, err)
+		}
+	}
+}
+
+// gptq is the fitted level of these tests.
+const gptq = "gptq-q4_0"
 
 // fitting writes an experiment with a fitted level, whose statistics have these settings too.
 func (p place) fitting(t *testing.T, settings string) string {
 	t.Helper()
 	text := filepath.Join(p.dir, "statistics")
 	p.write(t, text, finchling.Calibration[8192:16384])
-	return fmt.Sprintf("levels = [\"q8_0\", %q]\nbudget = { bits_per_weight = 6.0 }\ntarget = \"packed\"\nstatistics = { data = %q, tokens = 1500%s }",
-		fittedLevel(t), text, settings)
+	return fmt.Sprintf("levels = [\"q8_0\", %q]\nbudget = { bits_per_weight = 6.0 }\nstatistics = { data = %q, tokens = 1500%s }", gptq, text, settings)
 }
 
 // folder reads the files of a level database.
@@ -55,8 +70,8 @@ func folder(t *testing.T, dir string) map[string]string {
 
 // Levels are fitted to the inputs of their own layer, which come through the model's blocks or through compressed ones.
 func TestFittedLevels(t *testing.T) {
-	p, level := newPlace(t), fittedLevel(t)
-	for name, through := range map[string]string{"dense": "", "sequential": "q4_1", "sequential, at the level itself": level.Name()} {
+	p, level := newPlace(t), level(t, gptq)
+	for name, through := range map[string]string{"dense": "", "sequential": "q4_1", "sequential, at the level itself": gptq} {
 		t.Run(name, func(t *testing.T) {
 			settings := ""
 			if through != "" {
@@ -122,7 +137,7 @@ func TestFittedLevels(t *testing.T) {
 
 // A build that is there is not done again; what a level is fitted to is part of its key.
 func TestFittedLevelsAreKept(t *testing.T) {
-	p, level := newPlace(t), fittedLevel(t)
+	p := newPlace(t)
 	s := p.session(t, "a.db")
 	task := prepare(t, s, p.experiment(t, p.fitting(t, "")))
 	if _, err := s.Build(context.Background(), task); err != nil {
@@ -133,7 +148,7 @@ func TestFittedLevelsAreKept(t *testing.T) {
 	if _, err := s.Build(context.Background(), task); err != nil {
 		t.Errorf("the model is run for levels that are there: %v", err)
 	}
-	path := filepath.Join(s.Levels, string(task.layers[9].source.Key(level))+".level")
+	path := filepath.Join(s.Levels, string(task.layers[9].source.Key(level(t, gptq)))+".level")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -149,16 +164,12 @@ func TestFittedLevelsAreKept(t *testing.T) {
 
 // Everything that the statistics depend on is in the key of a fitted level, and in no other key.
 func TestKeysOfFittedLevels(t *testing.T) {
-	p, level := newPlace(t), fittedLevel(t)
-	plain, err := compress.ParseLevel("q8_0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newPlace(t)
 	var plains, fitted []compress.Key
 	add := func(s *Session, settings string) {
 		t.Helper()
 		source := prepare(t, s, p.experiment(t, p.fitting(t, settings))).layers[9].source
-		plains, fitted = append(plains, source.Key(plain)), append(fitted, source.Key(level))
+		plains, fitted = append(plains, source.Key(level(t, "q8_0"))), append(fitted, source.Key(level(t, gptq)))
 	}
 	s := p.session(t, "a.db")
 	for _, settings := range []string{

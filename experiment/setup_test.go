@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/internal/testmodel"
 	"github.com/finch-llm/finch/kernels"
@@ -59,20 +58,11 @@ search      = { generations = 3, offspring = 4, survivors = [2, 1], tokens = [32
 name = "tiny"
 
 %s`, p.model, p.text, p.text, lines)
-	f, err := configs.Decoder{Level: trait}.Parse([]byte(text), "tiny.toml")
+	f, err := configs.Parse([]byte(text), "tiny.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &f.Experiments[0]
-}
-
-// trait also knows levels that are fitted to statistics.
-func trait(name string) (configs.Trait, error) {
-	level, err := compress.ParseLevel(name)
-	if err == nil && level.Needs() != compress.NeedsNothing {
-		return configs.Trait{Quantized: true, Statistics: true}, nil
-	}
-	return configs.ParseLevel(name)
 }
 
 // session opens a session on the database in the folder.
