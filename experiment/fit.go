@@ -73,14 +73,15 @@ func (b *builder) fit(ctx context.Context, fitted []wanted) error {
 		return err
 	}
 	defer engine.Close()
-	of := func(block int) []wanted {
-		return slices.DeleteFunc(slices.Clone(fitted), func(w wanted) bool { return w.layer.block != block })
+	of := make([][]wanted, b.Model.Blocks)
+	for _, w := range fitted {
+		of[w.layer.block] = append(of[w.layer.block], w)
 	}
 	c := &evaluator.Calibration{
 		Corpus: b.fitting.corpus,
 		Needs: func(block int, k model.Kind) compress.Needs {
 			needs := compress.NeedsNothing
-			for _, w := range of(block) {
+			for _, w := range of[block] {
 				if w.layer.kind == k {
 					needs = max(needs, w.level.Needs())
 				}
@@ -88,9 +89,8 @@ func (b *builder) fit(ctx context.Context, fitted []wanted) error {
 			return needs
 		},
 		Take: func(block int, statistics *[model.NumKinds]*compress.Statistics) error {
-			list := of(block)
-			todo := jobs(list)
-			for i, w := range list {
+			todo := jobs(of[block])
+			for i, w := range of[block] {
 				todo[i].Layer.Statistics = func() (*compress.Statistics, error) { return statistics[w.layer.kind], nil }
 			}
 			return b.build(ctx, todo)

@@ -140,8 +140,14 @@ func TestFittedLevelsAreKept(t *testing.T) {
 	p := newPlace(t)
 	s := p.session(t, "a.db")
 	task := prepare(t, s, p.experiment(t, p.fitting(t, "")))
+	if need := task.fittingBytes(s.Levels, 1, 0); need < 3*8*(3*64*64+96*96) {
+		t.Errorf("building is planned with %d bytes, fewer than the moments take", need)
+	}
 	if _, err := s.Build(context.Background(), task); err != nil {
 		t.Fatal(err)
+	}
+	if need := task.fittingBytes(s.Levels, 1, 0); need != 0 {
+		t.Errorf("nothing is to be built, and that takes %d bytes", need)
 	}
 	built := folder(t, s.Levels)
 	task.fitting.corpus.Tokens[5] = -1 // whoever runs the model now fails

@@ -134,9 +134,9 @@ func (t *Task) streamBytes() int64 {
 	return int64(len(t.Calibration.Tokens)) * int64(t.Model.Blocks) * int64(4*t.Model.Hidden)
 }
 
-// fittingBytes is what it takes to make the levels that are fitted to statistics: of one block the moments of each of its
-// inputs, with two factorizations of those that compressors are at, and the text's residual stream, of which up to limit is in
-// memory. It is nothing if those levels are there.
+// fittingBytes is what it takes to make the levels that are fitted to statistics: the moments of a block's inputs with two
+// factorizations of each, the inputs that workers sum or some four copies of the layers that they compress, and the text's residual
+// stream, of which up to limit is in memory. It is nothing if those levels are there.
 func (t *Task) fittingBytes(dir string, workers int, limit int64) int64 {
 	fitted := slices.ContainsFunc(t.wanted(), func(w wanted) bool {
 		return w.level.Needs() != compress.NeedsNothing && !compress.Built(dir, w.key())
@@ -144,11 +144,13 @@ func (t *Task) fittingBytes(dir string, workers int, limit int64) int64 {
 	if !fitted || t.fitting == nil {
 		return 0
 	}
-	var moments, largest, inputs int64
+	var moments, weights, inputs int64
 	for k := range model.NumKinds {
-		if _, cols := t.Model.Shape(k); k.Input() == k {
-			n := int64(cols)
-			moments, largest, inputs = moments+8*n*n, max(largest, 8*n*n), inputs+4*n
+		rows, cols := t.Model.Shape(k)
+		weights = max(weights, int64(rows)*int64(cols))
+		if k.Input() == k {
+			moments += int64(cols) * int64(cols)
+			inputs += int64(cols)
 		}
 	}
 	stream := int64(len(t.fitting.corpus.Tokens)) * int64(4*t.Model.Hidden)
@@ -156,7 +158,7 @@ func (t *Task) fittingBytes(dir string, workers int, limit int64) int64 {
 		stream = min(stream, limit)
 	}
 	tokens := int64(max(1024, t.fitting.corpus.Sequence))
-	return moments + int64(workers)*(2*largest+tokens*inputs) + stream + t.activationBytes(workers)
+	return 3*8*moments + int64(workers)*4*max(tokens*inputs, 4*weights) + stream + t.activationBytes(workers)
 }
 
 // activationBytes is what the workers' forward passes take, for each token in work: some four vectors of each kind, and the
