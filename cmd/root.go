@@ -100,17 +100,25 @@ model, and keeps every generation in an SQLite database, from which an interrupt
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w: see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newRun(), newPlan(), newStatus(), newBest(), newQuery(), newEval(), newGenerate(), newInspect(), newCheck(), newExport(), newBench())
-	for _, c := range root.Commands() {
+	root.AddCommand(newRun(), newPlan(), newStatus(), newBest(), newQuery(), newEval(), newGenerate(), newInspect(), newCheck(), newExport(), newLevels(), newBench())
+	checkArguments(root.Commands())
+	return root
+}
+
+// checkArguments makes wrong arguments of commands, and of those below them, mistakes of usage.
+func checkArguments(commands []*cobra.Command) {
+	for _, c := range commands {
 		args := c.Args
 		c.Args = func(c *cobra.Command, a []string) error {
-			if err := args(c, a); err != nil {
-				return usagef("%w: see %s --help", err, c.CommandPath())
+			var usage usageError
+			err := args(c, a)
+			if err == nil || errors.As(err, &usage) {
+				return err
 			}
-			return nil
+			return usagef("%w: see %s --help", err, c.CommandPath())
 		}
+		checkArguments(c.Commands())
 	}
-	return root
 }
 
 // knownCommand refuses what is left of the arguments when no command was found.

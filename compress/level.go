@@ -71,6 +71,9 @@ func (l Level) Needs() Needs {
 	return compressorOf(l).Needs(l)
 }
 
+// Version is that of the algorithm that stores a layer at the level, which is no gate.
+func (l Level) Version() int { return compressorOf(l).Version() }
+
 // Sparse says that zeros are not stored.
 func (l Level) Sparse() bool { return l.pruning.sparse }
 

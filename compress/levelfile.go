@@ -60,6 +60,12 @@ type levelFile struct {
 	payload []byte
 }
 
+// key is the one that the header's settings have.
+func (f *levelFile) key() Key {
+	h := &f.header
+	return levelKey(h.Layer, h.Weights, h.Level, h.Compressor, h.Version, h.Calibration)
+}
+
 func writeLevelFile(w io.Writer, info Info, source Source, level Level, m *kernels.Matrix) error {
 	c := compressorOf(level)
 	payload := sha256.New()

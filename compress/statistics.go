@@ -43,6 +43,17 @@ func (s *Statistics) factorByActivation() (*factor, error) {
 	})
 }
 
+// only leaves out what a level does not need.
+func (s *Statistics) only(needs Needs) *Statistics {
+	switch {
+	case needs == NeedsNothing || s == nil:
+		return nil
+	case needs == NeedsSquares:
+		return &Statistics{Tokens: s.Tokens, Squares: s.Squares}
+	}
+	return s
+}
+
 func identity(n int) []int {
 	order := make([]int, n)
 	for i := range order {

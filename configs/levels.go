@@ -19,6 +19,7 @@ type Trait struct {
 	Drop        bool
 	Quantized   bool    // stores weights in fewer than 16 bits
 	Sparsity    float64 // the fraction of weights that are zero
+	Statistics  bool    // is fitted to statistics of the layer's inputs
 	GGUF        bool    // a GGUF file can hold it
 	Safetensors bool    // a safetensors file that transformers or vLLM load can hold it
 }
@@ -73,6 +74,9 @@ var (
 // Sparsities by magnitude, Wanda and SparseGPT: a fraction of zeros, or N kept of each M weights.
 var sparseLevel = regexp.MustCompile(`^(?:sparse|wanda|sparsegpt)-([0-9]{1,3}|[0-9]?\.[0-9]{1,6}|[0-9]+:[0-9]+)(?:\+(.+))?$`)
 
+// Levels whose compressors weigh errors by the layer's inputs.
+var fittedLevel = regexp.MustCompile(`^(?:imatrix|gptq|wanda|sparsegpt)-`)
+
 // imatrixPrefix makes the level of a format one that is rounded with an importance matrix.
 const imatrixPrefix = "imatrix-"
 
@@ -83,6 +87,12 @@ const gptqPrefix = "gptq-"
 // "int3-g64" or "int3-g64-sym"; both by GPTQ, such as "gptq-q4_k" or "gptq-int3-g64-act"; and sparsities, such as "sparse-0.50",
 // "sparsegpt-2:4" or, with quantized values, "sparse-0.50+q4_0".
 func ParseLevel(name string) (Trait, error) {
+	t, err := parseLevel(name)
+	t.Statistics = err == nil && fittedLevel.MatchString(name)
+	return t, err
+}
+
+func parseLevel(name string) (Trait, error) {
 	if name == Drop {
 		return Trait{Drop: true, GGUF: true, Safetensors: true}, nil
 	}

@@ -120,9 +120,7 @@ func New(m *model.Model, o Options) (*Engine, error) {
 func (e *Engine) Close() error {
 	var failed []error
 	for _, t := range e.targets {
-		if t.scratch != nil {
-			failed = append(failed, t.scratch.Close())
-		}
+		failed = append(failed, t.hidden.close())
 	}
 	e.targets = nil
 	return errors.Join(failed...)
@@ -190,14 +188,19 @@ func (e *Engine) units(s Slice, networks int) []unit {
 	if s.last() != sequence {
 		whole--
 	}
-	tokens := min(unitTokens, s.Tokens*networks/len(e.workers))
-	per := max(1, tokens/sequence)
-	var units []unit
-	for from := 0; from < whole; from += per {
-		units = append(units, unit{s.Sequences[from:min(from+per, whole)], from, sequence})
-	}
+	units := cut(s.Sequences[:whole], sequence, min(unitTokens, s.Tokens*networks/len(e.workers)))
 	if whole < len(s.Sequences) {
 		units = append(units, unit{s.Sequences[whole:], whole, s.last()})
+	}
+	return units
+}
+
+// cut makes units of up to so many tokens, or one sequence.
+func cut(sequences []int, length, tokens int) []unit {
+	per := max(1, tokens/length)
+	var units []unit
+	for from := 0; from < len(sequences); from += per {
+		units = append(units, unit{sequences[from:min(from+per, len(sequences))], from, length})
 	}
 	return units
 }
@@ -235,8 +238,9 @@ func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, t *targets, s
 	}
 }
 
-// each runs n tasks on the workers and returns the first error by task number. Nothing is started after ctx ends.
-func (e *Engine) each(ctx context.Context, n int, task func(w *worker, i int) error) error {
+// each runs n tasks on the workers and returns the first error by task number, wrapped with what they are for. Nothing is
+// started after ctx ends.
+func (e *Engine) each(ctx context.Context, what string, n int, task func(w *worker, i int) error) error {
 	var next atomic.Int64
 	var group sync.WaitGroup
 	errs := make([]error, n)
@@ -257,7 +261,7 @@ func (e *Engine) each(ctx context.Context, n int, task func(w *worker, i int) er
 	}
 	for _, err := range errs {
 		if err != nil {
-			return fmt.Errorf("scoring: %w", err)
+			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
 	return nil

@@ -18,8 +18,9 @@ type Task struct {
 	Model                   *model.Model
 	Calibration, Evaluation *evaluator.Corpus
 
-	target export.Target
-	layers []layer // block by block, in the order of model.Kind
+	fitting *fitting // nil: no level needs statistics
+	target  export.Target
+	layers  []layer // block by block, in the order of model.Kind
 }
 
 // layer is one weight matrix and its choices.
@@ -69,6 +70,9 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	if t.Evaluation, err = s.corpus(m, config.Evaluation); err != nil {
 		return nil, config.Errorf("evaluation", "%v", err)
 	}
+	if t.fitting, err = s.openFitting(config, m); err != nil {
+		return nil, err
+	}
 	if t.target, err = export.For(config.Target, m); err != nil {
 		return nil, config.Errorf("target", "%v", err)
 	}
@@ -110,6 +114,9 @@ func (t *Task) layOut() error {
 				Hash: compress.HashWeights(dense.Format.String(), dense.Rows, dense.Cols, dense.Data),
 				Load: func() ([]float32, error) { return unpack(dense), nil },
 			}}
+			if t.fitting != nil {
+				l.source.Calibration = t.fitting.id
+			}
 			var err error
 			if l.choices, err = choices(t.Config.Levels, dense.Rows, dense.Cols); err != nil {
 				return err
