@@ -55,6 +55,12 @@ func intLayout(g kernels.IntGroup) codeLayout {
 	return l
 }
 
+// putCodes stores the codes of one block of a format.
+func putCodes(block []byte, f kernels.Format, codes []byte) {
+	layout := codeLayouts[f]
+	layout.put(block, codes)
+}
+
 // put stores the codes of one block.
 func (l *codeLayout) put(block, codes []byte) {
 	below := 0 // bits that are stored already

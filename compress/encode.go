@@ -11,8 +11,7 @@ import (
 // programmer error and panics. Weights must be finite and at most MaxMagnitude(f).
 //
 // importance, if not nil, says how much an error in each column of the rows that src consists of matters [Cols]: the mean
-// square of its input, ≥ 0 and not all 0 within a block; blocks must divide it. Formats without scales to choose, and integer
-// groups, take no notice.
+// square of its input, ≥ 0 and not all 0 within a block; blocks must divide it. Formats without scales to choose take no notice.
 func EncodeBlocks(dst []byte, f kernels.Format, src []float32, importance []float64) {
 	weights, size := f.BlockWeights(), f.BlockBytes()
 	if len(src)%weights != 0 || len(dst) < f.RowBytes(len(src)) {

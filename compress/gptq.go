@@ -47,7 +47,7 @@ func (gptq) Compress(layer Layer, level Level) (*kernels.Matrix, error) {
 		if err != nil {
 			return nil, err
 		}
-		EncodeBlocks(m.Data, m.Format, layer.Weights, nil)
+		EncodeBlocks(m.Data, m.Format, layer.Weights, f.importance)
 		r := newRounding(f, layer, layout)
 		layout.grid(r.low, r.step, m.Data)
 		f.sweep(r.sheet, 1, r)
@@ -133,7 +133,7 @@ func (r *blockRounding) begin(from, to int) {
 			weights[i] = float32(min(max(slab[from+i][lane], -limit), limit))
 		}
 		block := r.matrix.Data[row*stride+f.RowBytes(from):][:f.BlockBytes()]
-		EncodeBlocks(block, f, weights, nil)
+		EncodeBlocks(block, f, weights, r.factor.importance[from:to])
 		at := row * r.sheet.cols
 		r.layout.grid(r.low[at+from:at+to], r.step[at+from:at+to], block)
 	}

@@ -141,7 +141,9 @@ func TestGPTQOfUnrelatedInputsRounds(t *testing.T) {
 			}
 			layout, _ := codeLayoutOf(got.Format)
 			low, step := make([]float32, rows*cols), make([]float32, rows*cols)
-			layout.grid(low, step, encode(got.Format, layer.Weights))
+			blocks := make([]byte, len(got.Data))
+			EncodeBlocks(blocks, got.Format, layer.Weights, s.Squares) // all alike
+			layout.grid(low, step, blocks)
 			row := make([]float32, cols)
 			for i, w := range layer.Weights {
 				if i%cols == 0 {

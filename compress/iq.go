@@ -14,10 +14,12 @@ type iqGrid struct {
 	even  bool // of each eight weights, an even number is negative
 	// Scales are tried for which the largest magnitude of a group is from narrow to wide times the largest value.
 	narrow, wide float64
-	tries        int
 }
 
-const iqSteps = 15 // the largest integer scale
+const (
+	iqSteps = 15 // the largest integer scale
+	iqTries = 8  // of real ones; each leads to nearby ones, so that more find little more
+)
 
 // iqBlock is a super-block on an iqGrid, not yet packed.
 type iqBlock struct {
@@ -56,7 +58,7 @@ type iqCodes struct {
 func (grid *iqGrid) round(src []float32, importance []float64) (b iqBlock) {
 	var x, weights [superWeights]float64
 	widen(x[:], src)
-	weigh(weights[:], x[:], importance)
+	weigh(weights[:], importance)
 	g := iqEncoder{iqGrid: grid}
 	var groups [16]iqGroup
 	var codes, next [16]iqCodes
@@ -126,8 +128,8 @@ func (g *iqEncoder) fit(group *iqGroup, codes *iqCodes) {
 		}
 		return better
 	}
-	for i := range g.tries {
-		try(peak / (g.narrow + float64((g.wide-g.narrow)*float64(i))/float64(g.tries-1)))
+	for i := range iqTries {
+		try(peak / (g.narrow + float64((g.wide-g.narrow)*float64(i))/(iqTries-1)))
 	}
 	for range 2 {
 		if !try(group.scale) {

@@ -7,9 +7,9 @@ import (
 )
 
 var (
-	gridIQ2_XXS = iqGrid{book: newCodeBook(kernels.IQ2_XXS), unit: 1. / 8, group: 32, even: true, narrow: 0.6, wide: 1.1, tries: 9}
-	gridIQ2_XS  = iqGrid{book: newCodeBook(kernels.IQ2_XS), unit: 1. / 8, group: 16, even: true, narrow: 0.6, wide: 1.1, tries: 9}
-	gridIQ2_S   = iqGrid{book: newCodeBook(kernels.IQ2_S), unit: 1. / 8, group: 16, narrow: 0.6, wide: 1.1, tries: 9}
+	gridIQ2_XXS = iqGrid{book: newCodeBook(kernels.IQ2_XXS), unit: 1. / 8, group: 32, even: true, narrow: 0.6, wide: 2.2}
+	gridIQ2_XS  = iqGrid{book: newCodeBook(kernels.IQ2_XS), unit: 1. / 8, group: 16, even: true, narrow: 0.6, wide: 2.2}
+	gridIQ2_S   = iqGrid{book: newCodeBook(kernels.IQ2_S), unit: 1. / 8, group: 16, narrow: 0.6, wide: 2.2}
 )
 
 // encodeIQ2_XXS: eight weights from a book of 256, 7 signs, 4-bit scales of 32 weights.

@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	gridIQ3_XXS = iqGrid{book: newCodeBook(kernels.IQ3_XXS), unit: 1. / 4, group: 32, even: true, narrow: 0.75, wide: 1.15, tries: 9}
-	gridIQ3_S   = iqGrid{book: newCodeBook(kernels.IQ3_S), unit: 1, group: 32, narrow: 0.75, wide: 1.15, tries: 9}
+	gridIQ3_XXS = iqGrid{book: newCodeBook(kernels.IQ3_XXS), unit: 1. / 4, group: 32, even: true, narrow: 0.8, wide: 1.8}
+	gridIQ3_S   = iqGrid{book: newCodeBook(kernels.IQ3_S), unit: 1, group: 32, narrow: 0.8, wide: 1.8}
 )
 
 // encodeIQ3_XXS: four weights from a book of 256, 7 signs for eight, 4-bit scales of 32 weights.

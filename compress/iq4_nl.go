@@ -21,13 +21,17 @@ var halves4 = func() (table [512]byte) {
 	return table
 }()
 
-// encodeIQ4_NL: w ≈ d·grid[q]. As in fitSigned, it tries scales that put the weight of largest magnitude near the ends
+// encodeIQ4_NL: w ≈ d·grid[q]. As in fitSigned, it tries scales that put the weight of largest magnitude near an end
 // of the grid and solves each by least squares, without importance with the weights x².
 func encodeIQ4_NL(dst []byte, src []float32, importance []float64) {
 	var x, weights [32]float64
 	widen(x[:], src)
 	weighOr(bySquare, 32, weights[:], x[:], importance)
-	d := putHalf(dst, fitGrid4(x[:], weights[:], importance != nil))
+	widths := search{reach: 7, side: 7}
+	if importance != nil {
+		widths = wideSigned(-grid4[0])
+	}
+	d := putHalf(dst, fitGrid4(x[:], weights[:], widths))
 	packGrid4(dst[2:18], x[:], d)
 }
 
@@ -40,8 +44,8 @@ func packGrid4(dst []byte, x []float64, scale float64) {
 	}
 }
 
-// fitGrid4 finds a scale for small Σ weights·(x − scale·grid[q])²; mirrored is that of fitSigned.
-func fitGrid4(x, weights []float64, mirrored bool) (scale float64) {
+// fitGrid4 finds a scale for small Σ weights·(x − scale·grid[q])².
+func fitGrid4(x, weights []float64, s search) (scale float64) {
 	var peak float64
 	for _, v := range x {
 		if math.Abs(v) > math.Abs(peak) {
@@ -64,10 +68,12 @@ func fitGrid4(x, weights []float64, mirrored bool) (scale float64) {
 			scale, best = qx/qq, gain
 		}
 	}
-	for i := -7.0; i <= 7; i++ {
-		try((grid4[0] + i) / peak)
-		if mirrored {
-			try((grid4[15] + i) / peak)
+	long, short := -grid4[0], grid4[15]
+	for i := -s.side; i <= s.side; i++ {
+		width := s.width(long, i)
+		try(-width / peak)
+		if s.mirrored {
+			try((width - long + short) / peak)
 		}
 	}
 	if scale != 0 {

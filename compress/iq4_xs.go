@@ -9,12 +9,12 @@ import (
 func encodeIQ4_XS(dst []byte, src []float32, importance []float64) {
 	var x, weights [superWeights]float64
 	widen(x[:], src)
-	weigh(weights[:], x[:], importance)
+	weigh(weights[:], importance)
 	var scales [8]float64
 	largest := 0.0
 	for i := range scales {
 		from, to := i*32, (i+1)*32
-		scales[i] = fitGrid4(x[from:to], weights[from:to], true)
+		scales[i] = fitGrid4(x[from:to], weights[from:to], wideSigned(-grid4[0]))
 		if math.Abs(scales[i]) > math.Abs(largest) {
 			largest = scales[i]
 		}

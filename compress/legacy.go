@@ -60,16 +60,16 @@ func asymmetric(dst []byte, x []float32, top float32, importance []float64) func
 func fitSymmetric(dst []byte, src []float32, top float64, importance []float64) func(w float32) byte {
 	var x, weights [32]float64
 	widen(x[:], src)
-	weigh(weights[:], x[:], importance)
-	inverse := reciprocal64(putHalf(dst, fitSigned(x[:], weights[:], top, 1, 9, true)))
+	weigh(weights[:], importance)
+	inverse := reciprocal64(putHalf(dst, fitSigned(x[:], weights[:], top, wideSigned(top))))
 	return func(w float32) byte { return byte(nearest(float64(float64(w)*inverse)+top, 2*top-1)) }
 }
 
 func fitAsymmetric(dst []byte, src []float32, top float64, importance []float64) func(w float32) byte {
 	var x, weights [32]float64
 	widen(x[:], src)
-	weigh(weights[:], x[:], importance)
-	scale, minimum := fitAffine(x[:], weights[:], top, 1, 9)
+	weigh(weights[:], importance)
+	scale, minimum := fitAffine(x[:], weights[:], top, wideAffine(top))
 	inverse, shift := reciprocal64(putHalf(dst, scale)), putHalf(dst[2:], -minimum)
 	return func(w float32) byte { return byte(nearest(float64((float64(w)-shift)*inverse), top)) }
 }

@@ -65,6 +65,9 @@ type factor struct {
 	order []int     // the inputs in the order of their fixing
 	dead  []bool    // inputs that are always zero, by place in the order: their weights do not matter
 	lower []float64 // Uᵀ [n, n]: row k has what the fixing of each j < k does to weight k
+
+	// importance is what an error in each column of W adds to that of the outputs, 1/U[j][j]²: what scales are chosen by.
+	importance []float64
 }
 
 const (
@@ -132,6 +135,10 @@ func (f *factor) decompose(hessian []float64, mean, damp float64) bool {
 		for j := range k + 1 {
 			f.lower[k*n+j] = a[(n-1-j)*n+n-1-k]
 		}
+	}
+	f.importance = make([]float64, n)
+	for j, c := range f.order {
+		f.importance[c] = 1 / (f.diagonal(j) * f.diagonal(j))
 	}
 	return true
 }

@@ -41,7 +41,7 @@ func (magnitude) Compress(layer Layer, level Level) (*kernels.Matrix, error) {
 	} else {
 		pruneSmallest(s.pruned, layer.Weights, s.zeros)
 	}
-	return s.matrix(level.Format(layer.Cols), layer.Weights), nil
+	return s.matrix(level.Format(layer.Cols), layer.Weights, nil), nil
 }
 
 // smallest returns a function that, asked for each of weights in turn, says whether it is among the n of smallest

@@ -181,8 +181,8 @@ func prunePattern(pruned []bool, scores []float32, keep, of int) {
 	}
 }
 
-// matrix stores what is kept of weights [rows, cols] in a format.
-func (s *selection) matrix(f kernels.Format, weights []float32) *kernels.Matrix {
+// matrix stores what is kept of weights [rows, cols] in a format, rounded by the importance of each column if it is known.
+func (s *selection) matrix(f kernels.Format, weights []float32, importance []float64) *kernels.Matrix {
 	stride := (s.cols + 7) / 8
 	m := &kernels.Matrix{Format: f, Rows: s.rows, Cols: s.cols, Mask: make([]byte, s.rows*stride)}
 	for i, pruned := range s.pruned {
@@ -192,27 +192,35 @@ func (s *selection) matrix(f kernels.Format, weights []float32) *kernels.Matrix 
 		}
 	}
 	m.IndexRows()
-	packRows(m, weights)
+	packRows(m, weights, importance)
 	return m
 }
 
 // packRows fills m.Data with the weights [Rows, Cols] that m.Mask keeps, each row padded with zeros to whole blocks.
-func packRows(m *kernels.Matrix, weights []float32) {
+func packRows(m *kernels.Matrix, weights []float32, importance []float64) {
 	size := m.Format.BlockBytes()
 	m.Data = make([]byte, int(m.RowStart[m.Rows])*size)
 	stride := len(m.Mask) / m.Rows
 	kept := make([]float32, 0, m.Cols+maxSparseBlock)
+	var columns []float64 // the importance of each kept weight
 	for r := range m.Rows {
-		kept = kept[:0]
+		kept, columns = kept[:0], columns[:0]
 		mask := m.Mask[r*stride:]
 		for c, w := range weights[r*m.Cols : (r+1)*m.Cols] {
-			if mask[c/8]>>(c%8)&1 != 0 {
-				kept = append(kept, w)
+			if mask[c/8]>>(c%8)&1 == 0 {
+				continue
+			}
+			kept = append(kept, w)
+			if importance != nil {
+				columns = append(columns, importance[c])
 			}
 		}
 		for len(kept)%m.Format.BlockWeights() != 0 {
 			kept = append(kept, 0)
+			if importance != nil {
+				columns = append(columns, columns[len(columns)-1]) // scales are not fit to a weight or two alone
+			}
 		}
-		EncodeBlocks(m.Data[int(m.RowStart[r])*size:], m.Format, kept, nil)
+		EncodeBlocks(m.Data[int(m.RowStart[r])*size:], m.Format, kept, columns)
 	}
 }

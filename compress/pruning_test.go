@@ -134,7 +134,7 @@ func TestSparseGPTRoundsJointly(t *testing.T) {
 		after := *sparse
 		after.Format = f
 		after.IndexRows()
-		packRows(&after, remains)
+		packRows(&after, remains, layer.Statistics.Squares)
 		level := mustLevel(t, "sparsegpt-0.50+"+values)
 		rounded := Describe(layer, level, &after).OutputError
 		if joint := outputErrorAt(t, layer, level.Name()); joint > 0.9*rounded {

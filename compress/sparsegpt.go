@@ -42,7 +42,7 @@ func (sparseGPT) Compress(layer Layer, level Level) (*kernels.Matrix, error) {
 		block = s.of
 	}
 	f.sweep(p.sheet, block, p)
-	m := s.matrix(format, p.kept)
+	m := s.matrix(format, p.kept, f.importance)
 	layout, ok := codeLayoutOf(format)
 	if !ok { // f32, f16, bf16: too fine for their errors to matter
 		return m, nil

@@ -14,8 +14,8 @@ type affineGrid struct {
 	group      int                        // weights per group
 	top        float64                    // largest code q
 	steps      float64                    // largest integer scale and minimum
-	reach      float64                    // of fitAffine
-	side       int                        // of fitAffine
+	reach      float64                    // of the search, without importance
+	side       int                        // the same
 	importance func(weights, x []float64) // guesses the weight of each error of a group
 }
 
@@ -32,10 +32,14 @@ func (g *affineGrid) round(src []float32, importance []float64) (b affineBlock) 
 	var scales, minima [16]float64
 	widen(x[:], src)
 	weighOr(g.importance, g.group, weights[:], x[:], importance)
+	widths := search{reach: g.reach, side: g.side}
+	if importance != nil {
+		widths = wideAffine(g.top)
+	}
 	groups := superWeights / g.group
 	for i := range groups {
 		from, to := i*g.group, (i+1)*g.group
-		scales[i], minima[i] = fitAffine(x[from:to], weights[from:to], g.top, g.reach, g.side)
+		scales[i], minima[i] = fitAffine(x[from:to], weights[from:to], g.top, widths)
 	}
 	least := math.Inf(1)
 	try := func(d, dmin float64) (better bool) {
@@ -127,8 +131,8 @@ func halfStep(d float64) (bits uint16, step float64) {
 type signedGrid struct {
 	top        float64
 	steps      float64                    // integer scales lie in −steps…steps−1
-	reach      float64                    // of fitSigned
-	side       int                        // of fitSigned
+	reach      float64                    // of the search, without importance
+	side       int                        // the same
 	importance func(weights, x []float64) // guesses the weight of each error of a group
 }
 
@@ -145,10 +149,14 @@ func (g *signedGrid) round(src []float32, importance []float64) (b signedBlock) 
 	var scales [16]float64
 	widen(x[:], src)
 	weighOr(g.importance, 16, weights[:], x[:], importance)
+	widths := search{reach: g.reach, side: g.side}
+	if importance != nil {
+		widths = wideSigned(g.top)
+	}
 	largest := 0.0
 	for i := range scales {
 		from, to := i*16, (i+1)*16
-		scales[i] = fitSigned(x[from:to], weights[from:to], g.top, g.reach, g.side, importance != nil)
+		scales[i] = fitSigned(x[from:to], weights[from:to], g.top, widths)
 		if math.Abs(scales[i]) > math.Abs(largest) {
 			largest = scales[i]
 		}

@@ -6,8 +6,8 @@ import (
 	"github.com/finch-llm/finch/kernels"
 )
 
-// wanda prunes the weights of smallest |w|·√(mean x²) in each row, and changes no others (Sun et al., arXiv 2306.11695). Its levels
-// are named as those of magnitude: "wanda-0.60", "wanda-2:4", "wanda-0.50+q4_0".
+// wanda prunes the weights of smallest |w|·√(mean x²) in each row (Sun et al., arXiv 2306.11695), and rounds the others as
+// importanceMatrix does. Its levels are named as those of magnitude: "wanda-0.60", "wanda-2:4", "wanda-0.50+q4_0".
 type wanda struct{}
 
 func (wanda) Name() string { return "wanda" }
@@ -24,6 +24,10 @@ func (wanda) Compress(layer Layer, level Level) (*kernels.Matrix, error) {
 	if err != nil {
 		return nil, err
 	}
+	importance, err := columnImportance(layer.Statistics.Squares)
+	if err != nil {
+		return nil, err
+	}
 	scores := make([]float32, layer.Cols)
 	for row := range layer.Rows {
 		from, to := row*layer.Cols, (row+1)*layer.Cols
@@ -36,5 +40,5 @@ func (wanda) Compress(layer Layer, level Level) (*kernels.Matrix, error) {
 			pruneSmallest(s.pruned[from:to], scores, s.share(row, row+1, layer.Rows))
 		}
 	}
-	return s.matrix(level.Format(layer.Cols), layer.Weights), nil
+	return s.matrix(level.Format(layer.Cols), layer.Weights, importance), nil
 }

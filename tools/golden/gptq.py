@@ -5,7 +5,7 @@ usage: python gptq.py > compress/testdata/gptq.json
 Needs torch and numpy. Column by column, without blocks of updates: the papers' algorithms (arXiv 2210.17323, 2301.00774,
 2306.11695) as their authors' code has them, on weights and second moments that the Go test generates alike. What is
 recorded is tr(ΔW H ΔWᵀ) / tr(W H Wᵀ), with H before damping. Scales of integer groups are searched as finch does it
-(compress/intgroup.go); "minmax" is GPTQ's own grid from the smallest to the largest weight.
+(compress/intgroup.go), each error weighed by 1/U[j][j]² for GPTQ; "minmax" is GPTQ's own grid from the smallest to the largest weight.
 """
 import json
 import math
@@ -67,8 +67,8 @@ def nearest(x: np.ndarray, scale: float, zero: float, top: int) -> np.ndarray:
     return scale * (np.clip(np.rint(x / scale + zero), 0, top) - zero) if scale else 0 * x
 
 
-def searched_grid(x: np.ndarray, bits: int, symmetric: bool) -> tuple[float, float]:
-    """The scale and zero point of least squared error of ten widths, the best one's scale solved once more."""
+def searched_grid(x: np.ndarray, bits: int, symmetric: bool, weight: np.ndarray) -> tuple[float, float]:
+    """The scale and zero point of least weighted squared error of ten widths, the best one's scale solved once more."""
     low, high, top = min(x.min(), 0), max(x.max(), 0), 2**bits - 1
     if symmetric:
         zeros, step = [2 ** (bits - 1)], -(high if high > -low else low) / 2 ** (bits - 1)
@@ -80,23 +80,21 @@ def searched_grid(x: np.ndarray, bits: int, symmetric: bool) -> tuple[float, flo
     for i in range(10):
         for zero in zeros:
             scale = half(step * (1 - 0.45 * i / 9))
-            error = ((x - nearest(x, scale, zero, top)) ** 2).sum()
+            error = (weight * (x - nearest(x, scale, zero, top)) ** 2).sum()
             if error < least:
                 best, least = (scale, zero), error
     scale, zero = best
     q = np.clip(np.rint(x / scale + zero), 0, top) - zero
-    scale = half((q * x).sum() / (q * q).sum())
-    return (scale, zero) if ((x - nearest(x, scale, zero, top)) ** 2).sum() < least else best
-
-
-def q4_0_grid(x: np.ndarray) -> tuple[float, float]:
-    return half(np.float32(x[np.abs(x).argmax()]) / np.float32(-8)), 8
+    scale = half((weight * q * x).sum() / (weight * q * q).sum())
+    return (scale, zero) if (weight * (x - nearest(x, scale, zero, top)) ** 2).sum() < least else best
 
 
 def gptq(w, h, group, grid, top, order=None):
     order = list(range(COLS)) if order is None else order
     static = order != list(range(COLS))
     u = inverse_factor(h[order][:, order])
+    importance = np.empty(COLS)
+    importance[order] = 1 / torch.diag(u).numpy() ** 2
     w = w.clone()[:, order]
     w[:, torch.diag(h)[order] == 0] = 0
     grids = {}
@@ -104,13 +102,13 @@ def gptq(w, h, group, grid, top, order=None):
     for r in range(ROWS):
         for g in range(0, COLS, group):
             if static:
-                grids[r, g] = grid(original[r, g : g + group])
+                grids[r, g] = grid(original[r, g : g + group], importance[g : g + group])
     out = torch.zeros_like(w)
     for i, column in enumerate(order):
         g = column // group * group
         if not static and column == g:
             for r in range(ROWS):
-                grids[r, g] = grid(w[r, g : g + group].numpy())
+                grids[r, g] = grid(w[r, g : g + group].numpy(), importance[g : g + group])
         for r in range(ROWS):
             scale, zero = grids[r, g]
             out[r, i] = float(nearest(w[r, i].numpy(), scale, zero, top))
@@ -125,7 +123,7 @@ def round_to_nearest(w, group, grid, top):
     out = w.clone().numpy()
     for r in range(ROWS):
         for g in range(0, COLS, group):
-            out[r, g : g + group] = nearest(out[r, g : g + group], *grid(out[r, g : g + group]), top)
+            out[r, g : g + group] = nearest(out[r, g : g + group], *grid(out[r, g : g + group], np.ones(group)), top)
     return torch.from_numpy(out)
 
 
@@ -178,12 +176,12 @@ def main() -> None:
         e = errors[name] = {}
         for bits, group, symmetric in ((2, 32, False), (3, 64, False), (4, 64, True)):
             level, top = f"int{bits}-g{group}" + ("-sym" if symmetric else ""), 2**bits - 1
-            searched = lambda x: searched_grid(x, bits, symmetric)
+            searched = lambda x, weight: searched_grid(x, bits, symmetric, weight)
+            minmax = lambda x, weight: minmax_grid(x, bits, symmetric)
             e[level] = relative_error(w, round_to_nearest(w, group, searched, top), h)
             e["gptq-" + level] = relative_error(w, gptq(w, h, group, searched, top), h)
-            e["minmax " + level] = relative_error(w, gptq(w, h, group, lambda x: minmax_grid(x, bits, symmetric), top), h)
+            e["minmax " + level] = relative_error(w, gptq(w, h, group, minmax, top), h)
             e["gptq-" + level + "-act"] = relative_error(w, gptq(w, h, group, searched, top, by_activation), h)
-        e["gptq-q4_0"] = relative_error(w, gptq(w, h, 32, q4_0_grid, 15), h)
         for share in (0.5, 0.6):
             e[f"sparse-{share:.2f}+f32"] = relative_error(w, magnitude(w, share), h)
             e[f"wanda-{share:.2f}+f32"] = relative_error(w, wanda(w, h, share), h)
