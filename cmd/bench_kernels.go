@@ -148,7 +148,7 @@ func repeated(f kernels.Format, rows, cols int) *kernels.Matrix {
 		some[i] = float32(rng.NormFloat64())
 	}
 	blocks := make([]byte, 8*f.RowBytes(cols))
-	compress.EncodeBlocks(blocks, f, some)
+	compress.EncodeBlocks(blocks, f, some, nil)
 	m := &kernels.Matrix{Format: f, Rows: rows, Cols: cols, Data: make([]byte, rows*f.RowBytes(cols))}
 	for at := 0; at < len(m.Data); {
 		at += copy(m.Data[at:], blocks)

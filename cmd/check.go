@@ -51,13 +51,17 @@ func check(c *cobra.Command, db *store.DB) error {
 		fmt.Fprintln(c.OutOrStdout(), p)
 	}
 	files := 0
+	var damaged []*compress.DamagedError
 	folder := levelsFolder(database(c))
 	if _, statErr := os.Stat(folder); statErr == nil {
-		if files, err = compress.Verify(folder); err != nil {
-			fmt.Fprintln(c.OutOrStdout(), err)
+		if files, damaged, err = compress.Verify(folder); err != nil {
+			return err
 		}
 	}
-	if len(problems) > 0 || err != nil {
+	for _, d := range damaged {
+		fmt.Fprintf(c.OutOrStdout(), "%v: 'finch levels verify --repair' deletes it, and 'finch run' builds it again\n", d)
+	}
+	if len(problems) > 0 || len(damaged) > 0 {
 		return fmt.Errorf("%s is not sound: see above", database(c))
 	}
 	fmt.Fprintf(c.OutOrStdout(), "%s is sound; %d level files verified\n", database(c), files)

@@ -31,13 +31,9 @@ them all will take. Nothing is written.`,
 				return err
 			}
 			defer session.Close()
-			var list []*experiment.Task
-			for i := range file.Experiments {
-				task, err := session.Prepare(&file.Experiments[i])
-				if err != nil {
-					return configError(err)
-				}
-				list = append(list, task)
+			list, err := prepareAll(session, file)
+			if err != nil {
+				return err
 			}
 			plans, err := session.Plans(c.Context(), list)
 			if err != nil {

@@ -77,19 +77,43 @@ func (s *state) text() string {
 	return text
 }
 
+// building is what both kinds of progress know about levels: the first call says how many there were.
+type building struct {
+	start time.Time // zero: not begun
+	first int
+}
+
+// left is the time that the levels still take at the rate so far; false if there is none.
+func (b *building) left(done, total int) (left time.Duration, ok bool) {
+	if b.start.IsZero() {
+		b.start, b.first = time.Now(), done
+	}
+	made := done - b.first
+	if made == 0 {
+		return 0, false
+	}
+	return (time.Since(b.start) * time.Duration(total-done) / time.Duration(made)).Round(time.Second), true
+}
+
 // lines writes a line now and then.
 type lines struct {
-	out  io.Writer
-	last time.Time
+	out    io.Writer
+	last   time.Time
+	levels building
 	state
 }
 
 const linePeriod = 5 * time.Second
 
 func (l *lines) Levels(done, total int) {
-	if done == total || time.Since(l.last) > linePeriod {
-		l.last = time.Now()
+	left, ok := l.levels.left(done, total)
+	switch {
+	case done == total:
 		fmt.Fprintf(l.out, "levels: %d of %d\n", done, total)
+		l.levels = building{}
+	case ok && time.Since(l.last) > linePeriod:
+		l.last = time.Now()
+		fmt.Fprintf(l.out, "levels: %d of %d  %v left\n", done, total, left)
 	}
 }
 
@@ -118,7 +142,7 @@ type bars struct {
 	state
 	pool   *mpb.Progress
 	bar    *mpb.Bar
-	levels bool
+	levels building
 	label  atomic.Pointer[string] // read by the goroutine that draws
 }
 
@@ -140,13 +164,18 @@ func (b *bars) close() {
 }
 
 func (b *bars) Levels(done, total int) {
-	if !b.levels {
-		b.levels = true
-		b.open("levels", int64(total), func() string { return "" })
+	begun := !b.levels.start.IsZero()
+	text := ""
+	if left, ok := b.levels.left(done, total); ok {
+		text = fmt.Sprintf("%v left", left)
+	}
+	b.label.Store(&text)
+	if !begun {
+		b.open("levels", int64(total), func() string { return *b.label.Load() })
 	}
 	b.bar.SetCurrent(int64(done))
 	if done == total {
-		b.levels = false
+		b.levels = building{}
 		b.close()
 	}
 }

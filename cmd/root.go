@@ -103,7 +103,7 @@ model, and keeps every generation in an SQLite database, from which an interrupt
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w: see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newRun(), newPlan(), newStatus(), newBest(), newQuery(), newEval(), newGenerate(), newInspect(), newCheck(), newExport(), newBench())
+	root.AddCommand(newRun(), newPlan(), newStatus(), newBest(), newQuery(), newEval(), newGenerate(), newInspect(), newCheck(), newExport(), newLevels(), newBench())
 	argumentsAreUsage(root)
 	return root
 }
@@ -113,10 +113,12 @@ func argumentsAreUsage(c *cobra.Command) {
 	for _, c := range c.Commands() {
 		args := c.Args
 		c.Args = func(c *cobra.Command, a []string) error {
-			if err := args(c, a); err != nil {
-				return usagef("%w: see %s --help", err, c.CommandPath())
+			var usage usageError
+			err := args(c, a)
+			if err == nil || errors.As(err, &usage) {
+				return err
 			}
-			return nil
+			return usagef("%w: see %s --help", err, c.CommandPath())
 		}
 		argumentsAreUsage(c)
 	}

@@ -21,11 +21,7 @@ func newStatus() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				format := "table"
-				if asJSON {
-					format = "json"
-				}
-				return store.Render(c.OutOrStdout(), t, format)
+				return store.Render(c.OutOrStdout(), t, tableOrJSON(asJSON))
 			})
 		},
 	}

@@ -5,10 +5,9 @@ import "math"
 // fitAffine finds scale and minimum, both ≥ 0, such that x ≈ scale·q − minimum with codes q in 0…top, for small
 // Σ weights·(x − scale·q + minimum)².
 //
-// Codes and parameters depend on each other, so it tries 1 + 2·side widths of the grid, from (top − reach) to
-// (top + reach) steps between the extremes of x: each gives codes, the codes give the best parameters by weighted least
-// squares, and the best pair starts one more round of rounding and least squares.
-func fitAffine(x, weights []float64, top, reach float64, side int) (scale, minimum float64) {
+// Codes and parameters depend on each other, so it tries the widths of s: each gives codes, the codes give the best
+// parameters by weighted least squares, and the best pair starts one more round of rounding and least squares.
+func fitAffine(x, weights []float64, top float64, s search) (scale, minimum float64) {
 	low, high := 0.0, x[0] // zero must be representable: minimum ≥ 0
 	for _, v := range x {
 		low, high = min(low, v), max(high, v)
@@ -27,12 +26,12 @@ func fitAffine(x, weights []float64, top, reach float64, side int) (scale, minim
 	best := math.Inf(1)
 	try := func(inverse, shift float64) {
 		sums.round(x, weights, inverse, shift, top)
-		if s, m, e := sums.solve(); e < best {
-			scale, minimum, best = s, m, e
+		if d, m, e := sums.solve(); e < best {
+			scale, minimum, best = d, m, e
 		}
 	}
-	for i := -side; i <= side; i++ {
-		try((top+reach*float64(i)/float64(side))/(high-low), low)
+	for i := -s.side; i <= s.side; i++ {
+		try(s.width(top, i)/(high-low), low)
 	}
 	if scale > 0 {
 		try(1/scale, -minimum)
@@ -59,7 +58,7 @@ func (s *affineSums) round(x, weights []float64, inverse, shift, top float64) {
 
 // solve gives the scale and minimum ≥ 0 of least weighted error, and that error; +Inf if the codes determine none.
 func (s *affineSums) solve() (scale, minimum, err float64) {
-	if determinant := float64(s.w*s.qq) - float64(s.q*s.q); determinant > 0 {
+	if determinant := float64(s.w*s.qq) - float64(s.q*s.q); determinant > float64(1e-13*float64(s.w*s.qq)) {
 		scale = (float64(s.w*s.qx) - float64(s.q*s.x)) / determinant
 		minimum = (float64(s.q*s.qx) - float64(s.qq*s.x)) / determinant
 	}

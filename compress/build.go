@@ -61,10 +61,14 @@ func Build(ctx context.Context, dir string, jobs []Job, workers int, progress fu
 	return context.Cause(ctx)
 }
 
-// Built says that there is a level file for a key in the folder dir. Build will look at it more closely.
+// Built says that there is a level file for a key in the folder dir, whole by header and size: one that Build would not make.
 func Built(dir string, key Key) bool {
-	_, err := os.Stat(levelPath(dir, key))
-	return err == nil
+	_, file, err := openLevel(levelPath(dir, key))
+	if err != nil {
+		return false
+	}
+	file.Close()
+	return true
 }
 
 // byLayer groups jobs whose weights are the same, in order of first appearance.
@@ -136,6 +140,7 @@ func (b *builder) layer(ctx context.Context, jobs []Job) error {
 
 // writeLevel compresses a layer into its level file and returns the stored size of the weights.
 func writeLevel(path string, layer Layer, j Job) (int64, error) {
+	layer.Statistics = layer.Statistics.only(j.Level.Needs()) // a file must not depend on what is built beside it
 	m, err := Compress(layer, j.Level)
 	if err != nil {
 		return 0, err

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"sync"
 
@@ -92,6 +91,9 @@ type loadedLevel struct {
 	file   io.Closer
 }
 
+// again is what to do about a damaged file.
+const again = "'finch levels verify --repair' deletes it, and 'finch run' builds it again"
+
 // OpenDatabase opens the level database in a folder, which it creates if it is missing.
 func OpenDatabase(dir string) (*Database, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -115,41 +117,15 @@ func (db *Database) Load(key Key) (*kernels.Matrix, Info, error) {
 		return nil, Info{}, fmt.Errorf("%w: 'finch run' builds it", err)
 	}
 	if err != nil {
-		return nil, Info{}, fmt.Errorf("%w: delete it and 'finch run' builds it again", err)
+		return nil, Info{}, fmt.Errorf("%w: %s", err, again)
 	}
 	m, err := level.matrix()
 	if err != nil {
 		file.Close()
-		return nil, Info{}, fmt.Errorf("level file %s: %w: delete it, and 'finch run' builds it again", path, err)
+		return nil, Info{}, fmt.Errorf("%w: %s", &DamagedError{path, err}, again)
 	}
 	db.loaded[key] = &loadedLevel{matrix: m, info: level.info, file: file}
 	return m, level.info, nil
-}
-
-// List describes every level in the database, by layer and level, and names the files that cannot be read in its error.
-func (db *Database) List() ([]Info, error) {
-	paths, err := levelPaths(db.dir)
-	if err != nil {
-		return nil, err
-	}
-	var infos []Info
-	var damaged []error
-	for _, path := range paths {
-		level, file, err := openLevel(path)
-		if err != nil {
-			damaged = append(damaged, err)
-			continue
-		}
-		infos = append(infos, level.info)
-		file.Close()
-	}
-	sort.SliceStable(infos, func(i, j int) bool {
-		if infos[i].Layer != infos[j].Layer {
-			return infos[i].Layer < infos[j].Layer
-		}
-		return infos[i].Level < infos[j].Level
-	})
-	return infos, errors.Join(damaged...)
 }
 
 // Close unmaps every loaded matrix.
@@ -164,54 +140,20 @@ func (db *Database) Close() error {
 	return errors.Join(failed...)
 }
 
-// Verify reads every level file of a folder whole and compares checksums. It returns how many there are and, joined, one
-// error for each damaged file.
-func Verify(dir string) (files int, err error) {
-	paths, err := levelPaths(dir)
-	if err != nil {
-		return 0, err
-	}
-	var damaged []error
-	for _, path := range paths {
-		if err := verifyLevel(path); err != nil {
-			damaged = append(damaged, fmt.Errorf("%w: delete it, and 'finch run' builds it again", err))
-		}
-	}
-	return len(paths), errors.Join(damaged...)
-}
-
-func verifyLevel(path string) error {
-	level, file, err := openLevel(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	err = level.checksum()
-	if err == nil {
-		_, err = level.matrix()
-	}
-	if err != nil {
-		return fmt.Errorf("level file %s: %w", path, err)
-	}
-	return nil
-}
-
-// openLevel maps a level file whose header is sound, whose size is right and whose name is its key.
+// openLevel maps a level file whose header is sound, whose size is right and whose name is its key. The error wraps
+// fs.ErrNotExist if there is none, and is a DamagedError if it is not whole.
 func openLevel(path string) (*levelFile, *mmap.File, error) {
 	file, err := mmap.Open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("level file: %w", err)
 	}
 	level, err := parseLevelFile(file.Bytes())
-	if err == nil {
-		h := &level.header
-		if key := levelKey(h.Layer, h.Weights, h.Level, h.Compressor, h.Version, h.Calibration); levelPath(filepath.Dir(path), key) != path {
-			err = fmt.Errorf("its name is not the key of %s at %s", h.Layer, h.Level)
-		}
+	if err == nil && levelPath(filepath.Dir(path), level.key()) != path {
+		err = fmt.Errorf("its name is not the key of %s at %s", level.info.Layer, level.info.Level)
 	}
 	if err != nil {
 		file.Close()
-		return nil, nil, fmt.Errorf("level file %s: %w", path, err)
+		return nil, nil, &DamagedError{path, err}
 	}
 	return level, file, nil
 }

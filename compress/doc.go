@@ -6,5 +6,6 @@
 // line in the registry (registry.go) and the shared conformance suite (conformance_test.go).
 //
 // The same weights and level give the same bytes on every machine: sums have one order, and explicit conversions keep
-// compilers from fusing products into them.
+// compilers from fusing products into them. Levels that need the second moments of a layer's inputs do so for any number of
+// threads; on another architecture, gonum may round the moments' Cholesky factor in another way.
 package compress

@@ -86,7 +86,7 @@ func testWeights(name string, rows, cols int) []float32 {
 
 func encode(f kernels.Format, w []float32) []byte {
 	blocks := make([]byte, f.RowBytes(len(w)))
-	EncodeBlocks(blocks, f, w)
+	EncodeBlocks(blocks, f, w, nil)
 	return blocks
 }
 

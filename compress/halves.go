@@ -43,13 +43,17 @@ func bfloatBits(x float32) uint16 {
 	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
 }
 
-func encodeF32(dst []byte, x []float32) {
+func encodeF32(dst []byte, x []float32, _ []float64) {
 	binary.LittleEndian.PutUint32(dst, math.Float32bits(x[0]))
 }
 
-func encodeF16(dst []byte, x []float32) { binary.LittleEndian.PutUint16(dst, halfBits(x[0])) }
+func encodeF16(dst []byte, x []float32, _ []float64) {
+	binary.LittleEndian.PutUint16(dst, halfBits(x[0]))
+}
 
-func encodeBF16(dst []byte, x []float32) { binary.LittleEndian.PutUint16(dst, bfloatBits(x[0])) }
+func encodeBF16(dst []byte, x []float32, _ []float64) {
+	binary.LittleEndian.PutUint16(dst, bfloatBits(x[0]))
+}
 
 // putHalf stores x as a little-endian binary16 and returns the value that a decoder reads.
 func putHalf(dst []byte, x float64) float64 {

@@ -1,6 +1,10 @@
 package compress
 
-import "github.com/finch-llm/finch/kernels"
+import (
+	"math"
+
+	"github.com/finch-llm/finch/kernels"
+)
 
 // BitsPerWeight is the one meaning of bits per weight in finch: all bits that are stored for some weights (codes, scales,
 // offsets, padding and, for sparse layers, the mask) over the number of dense weights they stand for, pruned ones
@@ -24,6 +28,10 @@ type Info struct {
 
 	// RelativeError is ‖W − Ŵ‖² / ‖W‖² for the decoded weights Ŵ; 0 for a layer of zeros that stays zero.
 	RelativeError float64
+
+	// OutputError is tr(ΔW H ΔWᵀ) / tr(W H Wᵀ) with ΔW = W − Ŵ and H the second moments of the layer's inputs: the squared error of
+	// its outputs on calibration text, relative to their squares. NaN where H was not known, or the level does not use it.
+	OutputError float64
 }
 
 // Weights is the number of dense weights, pruned ones included.
@@ -32,33 +40,54 @@ func (i Info) Weights() int64 { return int64(i.Rows) * int64(i.Cols) }
 // BitsPerWeight is the stored size per dense weight.
 func (i Info) BitsPerWeight() float64 { return BitsPerWeight(i.Bytes, i.Weights()) }
 
-// Describe measures a layer as m stores it at a level.
+// Describe measures a layer as m stores it at a level. The error of its outputs is measured if there are statistics of its inputs.
 func Describe(layer Layer, level Level, m *kernels.Matrix) Info {
-	return Info{
-		Layer:         layer.Name,
-		Level:         level.Name(),
-		Format:        m.Format,
-		Sparse:        m.Mask != nil,
-		Rows:          m.Rows,
-		Cols:          m.Cols,
-		Bytes:         m.Bytes(),
-		NonZeros:      m.NonZeros(),
-		RelativeError: matrixError(layer.Weights, m),
+	i := Info{
+		Layer:       layer.Name,
+		Level:       level.Name(),
+		Format:      m.Format,
+		Sparse:      m.Mask != nil,
+		Rows:        m.Rows,
+		Cols:        m.Cols,
+		Bytes:       m.Bytes(),
+		NonZeros:    m.NonZeros(),
+		OutputError: math.NaN(),
 	}
+	difference := make([]float32, len(layer.Weights))
+	i.RelativeError = matrixError(difference, layer.Weights, m)
+	if s := layer.Statistics; s != nil && s.Hessian != nil {
+		i.OutputError = outputError(difference, layer)
+	}
+	return i
 }
 
-// matrixError is the squared error of m relative to the dense weights [Rows, Cols], summed row by row.
-func matrixError(weights []float32, m *kernels.Matrix) float64 {
+// matrixError is the squared error of m relative to the dense weights [Rows, Cols], summed row by row. It leaves W − Ŵ in
+// difference.
+func matrixError(difference, weights []float32, m *kernels.Matrix) float64 {
 	decoded := make([]float32, m.Cols)
-	var difference, energy float64
+	var squares, energy float64
 	for r := range m.Rows {
 		kernels.Unpack(decoded, m, r)
-		for c, w := range weights[r*m.Cols : (r+1)*m.Cols] {
+		from := r * m.Cols
+		for c, w := range weights[from : from+m.Cols] {
 			d := float64(w) - float64(decoded[c])
-			difference += float64(d * d)
+			difference[from+c] = float32(d)
+			squares += float64(d * d)
 			energy += float64(float64(w) * float64(w))
 		}
 	}
+	return relative(squares, energy)
+}
+
+// outputError is that of Info.OutputError for W − Ŵ.
+func outputError(difference []float32, layer Layer) float64 {
+	order, h := identity(layer.Cols), layer.Statistics.Hessian
+	errs := newSheet(difference, layer.Rows, layer.Cols, order).quadratic(h)
+	outputs := newSheet(layer.Weights, layer.Rows, layer.Cols, order).quadratic(h)
+	return relative(max(errs, 0), max(outputs, 0)) // a singular H may give less, by rounding
+}
+
+func relative(difference, energy float64) float64 {
 	if energy == 0 {
 		return difference
 	}

@@ -3,6 +3,7 @@ package compress
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/finch-llm/finch/kernels"
 )
@@ -14,10 +15,10 @@ type intGrid struct {
 	zero, top float64
 }
 
-// fitIntGroup finds the grid of a group for small Σ (x − ŵ)². The smallest and the largest weight (or the one of largest
+// fitIntGroup finds the grid of a group for small Σ weights·(x − ŵ)². The smallest and the largest weight (or the one of largest
 // magnitude, at the longer end of a symmetric grid) mark its ends; narrower grids clip them for the sake of the others.
 // The codes of the best grid then give it the scale of least squares.
-func fitIntGroup(x []float64, g kernels.IntGroup) intGrid {
+func fitIntGroup(x, weights []float64, g kernels.IntGroup) intGrid {
 	low, high := 0.0, 0.0 // zero must be representable
 	for _, v := range x {
 		low, high = min(low, v), max(high, v)
@@ -39,7 +40,7 @@ func fitIntGroup(x []float64, g kernels.IntGroup) intGrid {
 	try := func(scale, zero float64) {
 		grid := intGrid{bits: halfBits(float32(scale)), zero: zero, top: top}
 		grid.scale = float64(halfValue(grid.bits))
-		if e := grid.error(x); e < least {
+		if e := grid.error(x, weights); e < least {
 			best, least = grid, e
 		}
 	}
@@ -50,41 +51,47 @@ func fitIntGroup(x []float64, g kernels.IntGroup) intGrid {
 			try(float64(step*share), z)
 		}
 	}
-	try(best.leastSquares(x), best.zero)
+	try(best.leastSquares(x, weights), best.zero)
 	return best
 }
 
 // code is the code of the nearest point of the grid; inverse is 1/scale.
 func (g *intGrid) code(v, inverse float64) float64 { return nearest(float64(v*inverse)+g.zero, g.top) }
 
-func (g *intGrid) error(x []float64) (sum float64) {
+func (g *intGrid) error(x, weights []float64) (sum float64) {
 	inverse := reciprocal64(g.scale)
-	for _, v := range x {
+	weights = weights[:len(x)]
+	for i, v := range x {
 		e := v - float64(g.scale*(g.code(v, inverse)-g.zero))
-		sum += float64(e * e)
+		sum += float64(weights[i] * float64(e*e))
 	}
 	return sum
 }
 
 // leastSquares is the best scale for the codes that the grid gives.
-func (g *intGrid) leastSquares(x []float64) float64 {
+func (g *intGrid) leastSquares(x, weights []float64) float64 {
 	inverse := reciprocal64(g.scale)
+	weights = weights[:len(x)]
 	var qx, qq float64
-	for _, v := range x {
+	for i, v := range x {
 		q := g.code(v, inverse) - g.zero
-		qx += float64(q * v)
-		qq += float64(q * q)
+		wq := float64(weights[i] * q)
+		qx += float64(wq * v)
+		qq += float64(wq * q)
 	}
 	return qx * reciprocal64(qq)
 }
 
-func encodeIntGroup(g kernels.IntGroup) func(dst []byte, src []float32) {
-	return func(dst []byte, src []float32) {
+func encodeIntGroup(g kernels.IntGroup) encoder {
+	layout := intLayout(g)
+	equal := slices.Repeat([]float64{1}, g.Group)
+	return func(dst []byte, src []float32, importance []float64) {
 		x := make([]float64, len(src))
-		for i, v := range src {
-			x[i] = float64(v)
+		widen(x, src)
+		if importance == nil {
+			importance = equal
 		}
-		grid := fitIntGroup(x, g)
+		grid := fitIntGroup(x, importance, g)
 		binary.LittleEndian.PutUint16(dst, grid.bits)
 		if !g.Symmetric {
 			dst[2] = byte(grid.zero)
@@ -94,22 +101,6 @@ func encodeIntGroup(g kernels.IntGroup) func(dst []byte, src []float32) {
 		for i, v := range x {
 			codes[i] = byte(grid.code(v, inverse))
 		}
-		packPlanes(dst[g.HeaderBytes():], codes, g)
-	}
-}
-
-// packPlanes cuts codes into the planes that kernels.IntGroup describes.
-func packPlanes(dst, codes []byte, g kernels.IntGroup) {
-	clear(dst)
-	below := g.Bits // bits that are not stored yet
-	for _, width := range g.Planes() {
-		below -= width
-		size := g.Group * width / 8
-		for run := range 8 / width {
-			for i, q := range codes[run*size : (run+1)*size] {
-				dst[i] |= q >> below & byte(1<<width-1) << (run * width)
-			}
-		}
-		dst = dst[size:]
+		layout.put(dst, codes)
 	}
 }

@@ -21,23 +21,31 @@ var halves4 = func() (table [512]byte) {
 	return table
 }()
 
-// encodeIQ4_NL: w ≈ d·grid[q]. As in fitSigned, it tries scales that put the weight of largest magnitude near the ends
-// of the grid and solves each by least squares with the weights x².
-func encodeIQ4_NL(dst []byte, src []float32) {
+// encodeIQ4_NL: w ≈ d·grid[q]. As in fitSigned, it tries scales that put the weight of largest magnitude near an end
+// of the grid and solves each by least squares, without importance with the weights x².
+func encodeIQ4_NL(dst []byte, src []float32, importance []float64) {
 	var x, weights [32]float64
-	for i, v := range src[:32] {
-		x[i] = float64(v)
+	widen(x[:], src)
+	weighOr(bySquare, 32, weights[:], x[:], importance)
+	widths := search{reach: 7, side: 7}
+	if importance != nil {
+		widths = wideSigned(-grid4[0])
 	}
-	bySquare(weights[:], x[:])
-	d := fitGrid4(x[:], weights[:])
-	inverse := reciprocal64(putHalf(dst, d))
-	for i := range 16 {
+	d := putHalf(dst, fitGrid4(x[:], weights[:], widths))
+	packGrid4(dst[2:18], x[:], d)
+}
+
+// packGrid4 stores the codes of 32 weights, those of weights i and i+16 in byte i.
+func packGrid4(dst []byte, x []float64, scale float64) {
+	inverse := reciprocal64(scale)
+	for i := range dst {
 		a, b := nearest4(x[i]*inverse), nearest4(x[i+16]*inverse)
-		dst[2+i] = a | b<<4
+		dst[i] = a | b<<4
 	}
 }
 
-func fitGrid4(x, weights []float64) (scale float64) {
+// fitGrid4 finds a scale for small Σ weights·(x − scale·grid[q])².
+func fitGrid4(x, weights []float64, s search) (scale float64) {
 	var peak float64
 	for _, v := range x {
 		if math.Abs(v) > math.Abs(peak) {
@@ -60,8 +68,13 @@ func fitGrid4(x, weights []float64) (scale float64) {
 			scale, best = qx/qq, gain
 		}
 	}
-	for i := -7.0; i <= 7; i++ {
-		try((grid4[0] + i) / peak)
+	long, short := -grid4[0], grid4[15]
+	for i := -s.side; i <= s.side; i++ {
+		width := s.width(long, i)
+		try(-width / peak)
+		if s.mirrored {
+			try((width - long + short) / peak)
+		}
 	}
 	if scale != 0 {
 		try(1 / scale)

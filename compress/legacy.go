@@ -5,50 +5,77 @@ import (
 	"math"
 )
 
-// The 32-weight formats, bit for bit as ggml's reference and gguf.quants round them: the scale comes from the extremes of
-// the block, in float32, and the codes from the unrounded scale. Explicit conversions keep the compiler from fusing
-// products into sums, which would change codes on arm64.
+// The 32-weight formats. Without importance they are bit for bit as ggml's reference and gguf.quants round them: the scale
+// comes from the extremes of the block, in float32, and the codes from the unrounded scale. Explicit conversions keep the
+// compiler from fusing products into sums, which would change codes on arm64. With importance the scale is searched as those
+// of the K-quants are, and the codes come from what a decoder reads.
 
-// encodeQ4_0: w ≈ d·(q − 8). The weight of largest magnitude, sign kept, takes code 0, so that all 16 codes are used.
-func encodeQ4_0(dst []byte, x []float32) {
-	d := peak(x) / -8
-	binary.LittleEndian.PutUint16(dst, halfBits(d))
-	inverse := reciprocal(d)
-	packNibbles(dst[2:18], x, func(w float32) byte { return min(15, byte(float32(w*inverse)+8.5)) })
+// encodeQ4_0: w ≈ d·(q − 8).
+func encodeQ4_0(dst []byte, x []float32, importance []float64) {
+	packNibbles(dst[2:18], x, symmetric(dst, x, 8, importance))
 }
 
-// encodeQ4_1: w ≈ d·q + m, from minimum to maximum.
-func encodeQ4_1(dst []byte, x []float32) {
-	low, high := extremes(x)
-	d := (high - low) / 15
-	binary.LittleEndian.PutUint16(dst, halfBits(d))
-	binary.LittleEndian.PutUint16(dst[2:], halfBits(low))
-	inverse := reciprocal(d)
-	packNibbles(dst[4:20], x, func(w float32) byte { return min(15, byte(float32((w-low)*inverse)+0.5)) })
+// encodeQ4_1: w ≈ d·q + m.
+func encodeQ4_1(dst []byte, x []float32, importance []float64) {
+	packNibbles(dst[4:20], x, asymmetric(dst, x, 15, importance))
 }
 
 // encodeQ5_0: q4_0 with 32 codes.
-func encodeQ5_0(dst []byte, x []float32) {
-	d := peak(x) / -16
-	binary.LittleEndian.PutUint16(dst, halfBits(d))
-	inverse := reciprocal(d)
-	high := packNibbles(dst[6:22], x, func(w float32) byte { return min(31, byte(float32(w*inverse)+16.5)) })
-	binary.LittleEndian.PutUint32(dst[2:], high)
+func encodeQ5_0(dst []byte, x []float32, importance []float64) {
+	fifth := packNibbles(dst[6:22], x, symmetric(dst, x, 16, importance))
+	binary.LittleEndian.PutUint32(dst[2:], fifth)
 }
 
 // encodeQ5_1: q4_1 with 32 codes.
-func encodeQ5_1(dst []byte, x []float32) {
-	low, high := extremes(x)
-	d := (high - low) / 31
-	binary.LittleEndian.PutUint16(dst, halfBits(d))
-	binary.LittleEndian.PutUint16(dst[2:], halfBits(low))
-	inverse := reciprocal(d)
-	fifth := packNibbles(dst[8:24], x, func(w float32) byte { return min(31, byte(float32((w-low)*inverse)+0.5)) })
+func encodeQ5_1(dst []byte, x []float32, importance []float64) {
+	fifth := packNibbles(dst[8:24], x, asymmetric(dst, x, 31, importance))
 	binary.LittleEndian.PutUint32(dst[4:], fifth)
 }
 
-// encodeQ8_0: w ≈ d·q, q in −127…127, halves away from zero.
-func encodeQ8_0(dst []byte, x []float32) {
+// symmetric stores the scale of a block with codes from 0 to 2·top − 1 that stand for −top to top − 1, and returns the code
+// of each weight. Without importance the weight of largest magnitude, sign kept, takes code 0, so that all codes are used.
+func symmetric(dst []byte, x []float32, top float32, importance []float64) func(w float32) byte {
+	if importance != nil {
+		return fitSymmetric(dst, x, float64(top), importance)
+	}
+	d := peak(x) / -top
+	binary.LittleEndian.PutUint16(dst, halfBits(d))
+	inverse := reciprocal(d)
+	return func(w float32) byte { return min(byte(2*top-1), byte(float32(w*inverse)+(top+0.5))) }
+}
+
+// asymmetric stores the scale and the minimum of a block with codes from 0 to top, and returns the code of each weight.
+func asymmetric(dst []byte, x []float32, top float32, importance []float64) func(w float32) byte {
+	if importance != nil {
+		return fitAsymmetric(dst, x, float64(top), importance)
+	}
+	low, high := extremes(x)
+	d := (high - low) / top
+	binary.LittleEndian.PutUint16(dst, halfBits(d))
+	binary.LittleEndian.PutUint16(dst[2:], halfBits(low))
+	inverse := reciprocal(d)
+	return func(w float32) byte { return min(byte(top), byte(float32((w-low)*inverse)+0.5)) }
+}
+
+func fitSymmetric(dst []byte, src []float32, top float64, importance []float64) func(w float32) byte {
+	var x, weights [32]float64
+	widen(x[:], src)
+	weigh(weights[:], importance)
+	inverse := reciprocal64(putHalf(dst, fitSigned(x[:], weights[:], top, wideSigned(top))))
+	return func(w float32) byte { return byte(nearest(float64(float64(w)*inverse)+top, 2*top-1)) }
+}
+
+func fitAsymmetric(dst []byte, src []float32, top float64, importance []float64) func(w float32) byte {
+	var x, weights [32]float64
+	widen(x[:], src)
+	weigh(weights[:], importance)
+	scale, minimum := fitAffine(x[:], weights[:], top, wideAffine(top))
+	inverse, shift := reciprocal64(putHalf(dst, scale)), putHalf(dst[2:], -minimum)
+	return func(w float32) byte { return byte(nearest(float64((float64(w)-shift)*inverse), top)) }
+}
+
+// encodeQ8_0: w ≈ d·q, q in −127…127, halves away from zero. Importance would change next to nothing, and ggml has none here.
+func encodeQ8_0(dst []byte, x []float32, _ []float64) {
 	d := float32(math.Abs(float64(peak(x)))) / 127
 	binary.LittleEndian.PutUint16(dst, halfBits(d))
 	inverse := reciprocal(d)

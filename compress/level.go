@@ -14,13 +14,8 @@ type Level struct {
 	compressor string         // its name in the registry; empty for keep and drop
 	format     kernels.Format // of the stored weights
 	pruning    pruning
-}
 
-// pruning says how many weights of a layer are zeros that are not stored: a share of them or, if exact, a number.
-type pruning struct {
-	sparse, exact bool
-	share         float64
-	zeros         int64
+	byActivation bool // inputs of largest mean square are rounded first
 }
 
 // The levels of a depth gate: the sublayer stays, or its output is left out of the residual stream.
@@ -76,6 +71,9 @@ func (l Level) Needs() Needs {
 	return compressorOf(l).Needs(l)
 }
 
+// Version is that of the algorithm that stores a layer at the level, which is no gate.
+func (l Level) Version() int { return compressorOf(l).Version() }
+
 // Sparse says that zeros are not stored.
 func (l Level) Sparse() bool { return l.pruning.sparse }
 
@@ -86,6 +84,16 @@ func (l Level) Format(cols int) kernels.Format {
 		return l.format
 	}
 	return Fallback(l.format, cols)
+}
+
+// At is what the level comes to for rows of cols: the same for all levels of a compressor that store them alike, as those
+// do that take the same fallback. It has no name.
+func (l Level) At(cols int) Level {
+	l.name = ""
+	if l.format = l.Format(cols); !l.pruning.sparse && l.format == kernels.F16 {
+		return Level{format: l.format} // whoever rounds to it
+	}
+	return l
 }
 
 // Zeros is the number of weights that a sparse level prunes from a layer of so many weights.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 
 	"github.com/finch-llm/finch/kernels"
 )
@@ -35,20 +36,21 @@ const (
 
 // levelHeader is the JSON header of a level file. SHA256 is that of the payload; the CRC guards the header itself.
 type levelHeader struct {
-	Layer         string  `json:"layer"`
-	Level         string  `json:"level"`
-	Compressor    string  `json:"compressor"`
-	Version       int     `json:"version"`
-	Calibration   string  `json:"calibration,omitempty"` // what statistics of the inputs come from
-	Weights       string  `json:"weights"`               // the layer's Hash
-	Format        string  `json:"format"`
-	Sparse        bool    `json:"sparse"`
-	Rows          int     `json:"rows"`
-	Cols          int     `json:"cols"`
-	Bytes         int64   `json:"bytes"`
-	NonZeros      int64   `json:"nonzeros"`
-	RelativeError float64 `json:"relative_error"`
-	SHA256        string  `json:"sha256"`
+	Layer         string   `json:"layer"`
+	Level         string   `json:"level"`
+	Compressor    string   `json:"compressor"`
+	Version       int      `json:"version"`
+	Calibration   string   `json:"calibration,omitempty"` // what statistics of the inputs come from
+	Weights       string   `json:"weights"`               // the layer's Hash
+	Format        string   `json:"format"`
+	Sparse        bool     `json:"sparse"`
+	Rows          int      `json:"rows"`
+	Cols          int      `json:"cols"`
+	Bytes         int64    `json:"bytes"`
+	NonZeros      int64    `json:"nonzeros"`
+	RelativeError float64  `json:"relative_error"`
+	OutputError   *float64 `json:"output_error,omitempty"` // nil: not measured
+	SHA256        string   `json:"sha256"`
 }
 
 // levelFile is a level file whose header is sound and whose size is right; payload is not looked at yet.
@@ -58,15 +60,26 @@ type levelFile struct {
 	payload []byte
 }
 
+// key is the one that the header's settings have.
+func (f *levelFile) key() Key {
+	h := &f.header
+	return levelKey(h.Layer, h.Weights, h.Level, h.Compressor, h.Version, h.Calibration)
+}
+
 func writeLevelFile(w io.Writer, info Info, source Source, level Level, m *kernels.Matrix) error {
 	c := compressorOf(level)
 	payload := sha256.New()
 	payload.Write(m.Data)
 	payload.Write(m.Mask)
+	var outputError *float64
+	if !math.IsNaN(info.OutputError) {
+		outputError = &info.OutputError
+	}
 	header, err := json.Marshal(levelHeader{
 		Layer: info.Layer, Level: info.Level, Compressor: c.Name(), Version: c.Version(), Weights: source.Hash.String(),
 		Format: info.Format.String(), Sparse: info.Sparse, Rows: info.Rows, Cols: info.Cols, Bytes: info.Bytes,
-		Calibration: source.calibration(level), NonZeros: info.NonZeros, RelativeError: info.RelativeError, SHA256: hex.EncodeToString(payload.Sum(nil)),
+		Calibration: source.calibration(level), NonZeros: info.NonZeros, RelativeError: info.RelativeError,
+		OutputError: outputError, SHA256: hex.EncodeToString(payload.Sum(nil)),
 	})
 	if err != nil {
 		return err
@@ -134,12 +147,17 @@ func (h *levelHeader) check() (Info, error) {
 		return Info{}, err
 	}
 	info := Info{Layer: h.Layer, Level: h.Level, Format: f, Sparse: h.Sparse, Rows: h.Rows, Cols: h.Cols,
-		Bytes: h.Bytes, NonZeros: h.NonZeros, RelativeError: h.RelativeError}
+		Bytes: h.Bytes, NonZeros: h.NonZeros, RelativeError: h.RelativeError, OutputError: math.NaN()}
+	if h.OutputError != nil {
+		info.OutputError = *h.OutputError
+	}
 	if h.Rows < 1 || h.Cols < 1 || int64(h.Rows) > maxLayerWeights/int64(h.Cols) {
 		return Info{}, fmt.Errorf("no layer has %d × %d weights", h.Rows, h.Cols)
 	}
-	if h.RelativeError < 0 {
-		return Info{}, fmt.Errorf("the relative error %g is negative", h.RelativeError)
+	for _, relative := range []float64{info.RelativeError, info.OutputError} {
+		if relative < 0 {
+			return Info{}, fmt.Errorf("the relative error %g is negative", relative)
+		}
 	}
 	if h.Sparse {
 		if info.Weights() > maxSparseWeights || f.BlockWeights() > maxSparseBlock || h.Bytes < info.maskBytes() || h.NonZeros < 0 || h.NonZeros > info.Weights() {

@@ -1,18 +1,18 @@
 package compress
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/finch-llm/finch/kernels"
+)
 
 var gridQ3_K = signedGrid{top: 4, steps: 32, reach: 0.8, side: 4, importance: byMagnitude}
 
 // encodeQ3_K: 3-bit codes in groups of 16, 6-bit scales.
-func encodeQ3_K(dst []byte, x []float32) {
-	b := gridQ3_K.round(x)
-	high, pairs, scales := dst[:32], dst[32:96], dst[96:108]
-	clear(high)
-	for i, q := range b.codes {
-		high[i%32] |= q >> 2 << (i / 32)
-	}
-	packPairs(pairs, b.codes[:])
+func encodeQ3_K(dst []byte, x []float32, importance []float64) {
+	b := gridQ3_K.round(x, importance)
+	putCodes(dst, kernels.Q3_K, b.codes[:])
+	scales := dst[96:108]
 	clear(scales)
 	for i, s := range b.scales {
 		u := byte(s + 32)

@@ -1,6 +1,10 @@
 package compress
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/finch-llm/finch/kernels"
+)
 
 var (
 	gridQ4_K = affineGrid{group: 32, top: 15, steps: 63, reach: 1, side: 5, importance: byMagnitudeAndSpread}
@@ -8,23 +12,17 @@ var (
 )
 
 // encodeQ4_K: 4-bit codes in groups of 32, 6-bit scales and minima.
-func encodeQ4_K(dst []byte, x []float32) {
-	b := gridQ4_K.round(x)
+func encodeQ4_K(dst []byte, x []float32, importance []float64) {
+	b := gridQ4_K.round(x, importance)
 	putAffineScales(dst, &b)
-	packGroupNibbles(dst[16:144], b.codes[:])
+	putCodes(dst, kernels.Q4_K, b.codes[:])
 }
 
-// encodeQ5_K: 5-bit codes in groups of 32, 6-bit scales and minima; bit i of byte j of the fifth bits belongs to weight
-// 32·i + j.
-func encodeQ5_K(dst []byte, x []float32) {
-	b := gridQ5_K.round(x)
+// encodeQ5_K: 5-bit codes in groups of 32, 6-bit scales and minima.
+func encodeQ5_K(dst []byte, x []float32, importance []float64) {
+	b := gridQ5_K.round(x, importance)
 	putAffineScales(dst, &b)
-	fifth := dst[16:48]
-	clear(fifth)
-	for i, q := range b.codes {
-		fifth[i%32] |= q >> 4 << (i / 32)
-	}
-	packGroupNibbles(dst[48:176], b.codes[:])
+	putCodes(dst, kernels.Q5_K, b.codes[:])
 }
 
 // putAffineScales stores d, dmin and eight 6-bit scales and minima: those of the first four groups in the low bits of
@@ -37,13 +35,5 @@ func putAffineScales(dst []byte, b *affineBlock) {
 		packed[i] = b.scales[i] | b.scales[i+4]>>4<<6
 		packed[i+4] = b.minima[i] | b.minima[i+4]>>4<<6
 		packed[i+8] = b.scales[i+4]&15 | b.minima[i+4]<<4
-	}
-}
-
-// packGroupNibbles stores the low four bits of 256 codes: of each 64, byte i holds those of weights i and i+32.
-func packGroupNibbles(dst, codes []byte) {
-	for i := range dst {
-		c := codes[i/32*64+i%32:]
-		dst[i] = c[0]&15 | c[32]<<4
 	}
 }

@@ -35,7 +35,11 @@ type Compressor interface {
 
 var registry = []Compressor{
 	roundToNearest{},
+	importanceMatrix{},
+	gptq{},
 	magnitude{},
+	wanda{},
+	sparseGPT{},
 }
 
 // compressorOf is the registered compressor of a level, or nil for keep and drop.

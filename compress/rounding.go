@@ -20,3 +20,10 @@ func reciprocal64(d float64) float64 {
 	}
 	return 1 / d
 }
+
+// widen copies weights to float64.
+func widen(dst []float64, src []float32) {
+	for i, v := range src[:len(dst)] {
+		dst[i] = float64(v)
+	}
+}

@@ -42,11 +42,19 @@ func (c roundToNearest) Parse(name string) (Level, bool, error) {
 }
 
 func (roundToNearest) Compress(layer Layer, level Level) (*kernels.Matrix, error) {
-	f := level.Format(layer.Cols)
-	m := &kernels.Matrix{Format: f, Rows: layer.Rows, Cols: layer.Cols}
-	m.Data = make([]byte, f.RowBytes(len(layer.Weights)))
-	EncodeBlocks(m.Data, f, layer.Weights)
-	return m, nil
+	return encodeDense(layer, level.Format(layer.Cols), nil), nil
+}
+
+// encodeDense rounds all weights of a layer to a format, by the importance of each column if it is known.
+func encodeDense(layer Layer, f kernels.Format, importance []float64) *kernels.Matrix {
+	m := newDense(layer, f)
+	EncodeBlocks(m.Data, f, layer.Weights, importance)
+	return m
+}
+
+// newDense is a layer in a format, its blocks still to be written.
+func newDense(layer Layer, f kernels.Format) *kernels.Matrix {
+	return &kernels.Matrix{Format: f, Rows: layer.Rows, Cols: layer.Cols, Data: make([]byte, f.RowBytes(len(layer.Weights)))}
 }
 
 // Fallback is the format that rows of cols weights get when f's blocks do not divide them: the one that llama.cpp takes,
@@ -60,7 +68,7 @@ func Fallback(f kernels.Format, cols int) kernels.Format {
 		return Fallback(g.Format(), cols)
 	}
 	switch f {
-	case kernels.Q2_K, kernels.Q3_K:
+	case kernels.Q2_K, kernels.Q3_K, kernels.IQ2_XXS, kernels.IQ2_XS, kernels.IQ2_S, kernels.IQ3_XXS, kernels.IQ3_S, kernels.IQ4_XS:
 		return Fallback(kernels.IQ4_NL, cols)
 	case kernels.Q4_K:
 		return Fallback(kernels.Q5_0, cols)

@@ -2,11 +2,27 @@ package compress
 
 import "math"
 
+// search says which widths of a grid of top steps are tried for a group of weights: 1 + 2·side of them, from (top − reach) to
+// (top + reach) steps between its extremes.
+type search struct {
+	reach    float64
+	side     int
+	mirrored bool // on a grid with a longer end, the weight of largest magnitude is tried at either
+}
+
+// The wide searches are for columns that differ in importance: there the best grid may well clip the largest weights.
+func wideSigned(top float64) search { return search{reach: 0.75 * top, side: 16, mirrored: true} }
+func wideAffine(top float64) search { return search{reach: 1.5 + top/6, side: 16} }
+
+// width is the i-th one beside that of top steps.
+func (s search) width(top float64, i int) float64 {
+	return top + s.reach*float64(i)/float64(s.side)
+}
+
 // fitSigned finds a scale of either sign such that x ≈ scale·q with codes q in −top…top−1, for small
-// Σ weights·(x − scale·q)². The weight of largest magnitude is to take a code near −top, the longer side: it tries
-// 1 + 2·side widths of the grid, from (top − reach) to (top + reach) steps, solves the scale of each by least squares, and
-// gives the best one more round of rounding and least squares.
-func fitSigned(x, weights []float64, top, reach float64, side int) (scale float64) {
+// Σ weights·(x − scale·q)². The weight of largest magnitude is to take a code near −top, the longer side: it tries the
+// widths of s, solves the scale of each by least squares, and gives the best one more round of rounding and least squares.
+func fitSigned(x, weights []float64, top float64, s search) (scale float64) {
 	var peak float64
 	for _, v := range x {
 		if math.Abs(v) > math.Abs(peak) {
@@ -24,8 +40,11 @@ func fitSigned(x, weights []float64, top, reach float64, side int) (scale float6
 			scale, best = qx/qq, gain
 		}
 	}
-	for i := -side; i <= side; i++ {
-		try(-(top + reach*float64(i)/float64(side)) / peak)
+	for i := -s.side; i <= s.side; i++ {
+		try(-s.width(top, i) / peak)
+		if s.mirrored {
+			try((s.width(top, i) - 1) / peak)
+		}
 	}
 	if scale != 0 {
 		try(1 / scale)

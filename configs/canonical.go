@@ -22,7 +22,7 @@ func (e *Experiment) Canonical() []byte {
 	if s.Fitness == TopKKL {
 		search["top_k"] = s.TopK
 	}
-	data, err := json.Marshal(map[string]any{
+	settings := map[string]any{
 		"model":       e.Model,
 		"calibration": e.Calibration.canonical(),
 		"evaluation":  e.Evaluation.canonical(),
@@ -30,15 +30,28 @@ func (e *Experiment) Canonical() []byte {
 		"levels":      e.Levels.canonical(),
 		"budget":      e.Budget.canonical(),
 		"search":      search,
-	})
+	}
+	if e.Statistics != (Statistics{}) {
+		settings["statistics"] = e.Statistics.canonical()
+	}
+	data, err := json.Marshal(settings)
 	if err != nil {
 		panic(err) // only for NaN and Inf, which no checked experiment has
 	}
 	return data
 }
 
-func (t Text) canonical() any {
+func (t Text) canonical() map[string]any {
 	return map[string]any{"data": t.Data, "tokens": t.Tokens, "sequence": t.Sequence}
+}
+
+func (s Statistics) canonical() any {
+	settings := s.Text.canonical()
+	settings["propagation"] = s.Propagation
+	if s.Level != "" {
+		settings["level"] = s.Level
+	}
+	return settings
 }
 
 func (l Levels) canonical() any {

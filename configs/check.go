@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 )
 
@@ -15,6 +16,9 @@ func (e *Experiment) check(traits []Trait) error {
 		return err
 	}
 	e.complete(traits)
+	if err := e.checkStatistics(); err != nil {
+		return err
+	}
 	if err := e.checkLevels(); err != nil {
 		return err
 	}
@@ -32,12 +36,35 @@ func (e *Experiment) checkTexts() error {
 		key  string
 		text Text
 	}{{"calibration", e.Calibration}, {"evaluation", e.Evaluation}} {
-		if t.text.Tokens < t.text.Sequence {
-			return e.Errorf(t.key+".tokens", "%s.tokens is %d, less than one sequence of %d: write at least %d, or a smaller %s.sequence",
-				t.key, t.text.Tokens, t.text.Sequence, t.text.Sequence, t.key)
+		if err := e.checkText(t.key, t.text); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (e *Experiment) checkText(key string, t Text) error {
+	if t.Tokens < t.Sequence {
+		return e.Errorf(key+".tokens", "%s.tokens is %d, less than one sequence of %d: write at least %d, or a smaller %s.sequence",
+			key, t.Tokens, t.Sequence, t.Sequence, key)
+	}
+	return nil
+}
+
+// checkStatistics keeps levels from being fitted to the text that they are judged by.
+func (e *Experiment) checkStatistics() error {
+	s := e.Statistics
+	switch {
+	case s == Statistics{}:
+		return nil
+	case filepath.Clean(s.Data) == filepath.Clean(e.Evaluation.Data):
+		return e.Errorf("statistics.data", "statistics.data, which is calibration.data unless it is written, is %q, the text of evaluation: levels that were fitted to it would look better than they are, so write another text", s.Data)
+	case s.Propagation == Sequential && s.Level == "":
+		return e.Errorf("statistics.propagation", `statistics.propagation is %q, but statistics.level is missing: write the level of the blocks that the text goes through, such as level = "q4_0"`, s.Propagation)
+	case s.Propagation == Dense && s.Level != "":
+		return e.Errorf("statistics.level", `statistics.level is %q, but the text goes through uncompressed blocks: write propagation = %q, or leave level out`, s.Level, Sequential)
+	}
+	return e.checkText("statistics", s.Text)
 }
 
 func (e *Experiment) checkLevels() error {

@@ -29,6 +29,9 @@ func newExperiment(doc *document) *Experiment {
 	}
 }
 
+// Defaults of statistics: more tokens change the moments of the inputs little.
+const statisticsTokens = 32768
+
 // complete fills in the defaults that follow from other settings.
 func (e *Experiment) complete(traits []Trait) {
 	s, c := &e.Search, &e.Calibration
@@ -41,6 +44,11 @@ func (e *Experiment) complete(traits []Trait) {
 	}
 	if s.StartTokens == 0 {
 		s.StartTokens = s.Tokens[0]
+	}
+	if slices.ContainsFunc(traits, func(t Trait) bool { return t.Statistics }) {
+		e.Statistics.complete(c)
+	} else {
+		e.Statistics = Statistics{} // of [defaults], for other experiments
 	}
 	if e.Levels.Sparse != nil {
 		ladder := *e.Levels.Sparse // a copy: other experiments share the one of [defaults]
@@ -57,5 +65,21 @@ func (e *Experiment) complete(traits []Trait) {
 		if e.Levels.Sparse != nil || slices.ContainsFunc(traits, func(t Trait) bool { return t.Sparsity > 0 || e.cannotHold(t) != "" }) {
 			e.Target = Packed
 		}
+	}
+}
+
+// complete takes from the calibration text what is not set.
+func (s *Statistics) complete(calibration *Text) {
+	if s.Data == "" {
+		s.Data = calibration.Data
+	}
+	if s.Tokens == 0 {
+		s.Tokens = min(statisticsTokens, calibration.Tokens)
+	}
+	if s.Sequence == 0 {
+		s.Sequence = calibration.Sequence
+	}
+	if s.Propagation == "" {
+		s.Propagation = Dense
 	}
 }

@@ -31,6 +31,7 @@ type Experiment struct {
 	Model       string // a path, a Hugging Face folder, or builtin:finchling, as written
 	Calibration Text   // the tokens that candidates are scored on
 	Evaluation  Text   // the tokens that winners and baselines are measured on
+	Statistics  Statistics
 	Target      string // the file that bytes are counted in: GGUF, Safetensors or Packed
 	Levels      Levels
 	Budget      Budget
@@ -53,6 +54,19 @@ type Text struct {
 	Tokens   int
 	Sequence int // tokens per sequence
 }
+
+// Statistics is the text that levels are fitted to which learn from their layers' inputs. It is zero if there are no such levels.
+type Statistics struct {
+	Text
+	Propagation string // Dense or Sequential: how the text gets to each layer
+	Level       string // of the blocks that it goes through, if Sequential
+}
+
+// Propagation of the text that statistics are taken on.
+const (
+	Dense      = "dense"      // through the model's own blocks
+	Sequential = "sequential" // through compressed blocks
+)
 
 // Levels are the choices of every site: named levels, or a ladder of sparsities. Exactly one is set.
 type Levels struct {

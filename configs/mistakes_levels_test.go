@@ -15,11 +15,11 @@ var levelMistakes = []mistake{
 	{"empty levels table", head + `levels = {}`,
 		`3:1: levels is an empty table: write levels = { sparse = { center = 0.60, step_weights = 4096 } }`},
 	{"unknown level", head + `levels = ["q2_k", "q4_k_m"]`,
-		`3:19: levels[1]: unknown level "q4_k_m": did you mean "q4_k"? (levels are "drop", "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", integers such as "int3-g64" or "int3-g64-sym", and sparsities such as "sparse-0.50" or "sparse-0.50+q4_0")`},
+		`3:19: levels[1]: unknown level "q4_k_m": did you mean "q4_k"? (levels are "drop", "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs", "iq3_s", "iq3_xxs", "iq2_s", "iq2_xs", "iq2_xxs", with an importance matrix "imatrix-q4_k" and the like, integers such as "int3-g64" or "int3-g64-sym", both by GPTQ such as "gptq-q4_k", and sparsities such as "sparse-0.50", "wanda-2:4" or "sparsegpt-0.50+q4_0")`},
 	{"unknown level far from all", head + `levels = ["fp8"]`,
-		`3:11: levels[0]: unknown level "fp8": levels are "drop", "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", integers such as "int3-g64" or "int3-g64-sym", and sparsities such as "sparse-0.50" or "sparse-0.50+q4_0"`},
+		`3:11: levels[0]: unknown level "fp8": levels are "drop", "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs", "iq3_s", "iq3_xxs", "iq2_s", "iq2_xs", "iq2_xxs", with an importance matrix "imatrix-q4_k" and the like, integers such as "int3-g64" or "int3-g64-sym", both by GPTQ such as "gptq-q4_k", and sparsities such as "sparse-0.50", "wanda-2:4" or "sparsegpt-0.50+q4_0"`},
 	{"integers of nine bits", head + `levels = ["int9-g64"]`,
-		`3:11: levels[0]: unknown level "int9-g64": did you mean "int3-g64"? (levels are "drop", "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", integers such as "int3-g64" or "int3-g64-sym", and sparsities such as "sparse-0.50" or "sparse-0.50+q4_0")`},
+		`3:11: levels[0]: unknown level "int9-g64": did you mean "int3-g64"? (levels are "drop", "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs", "iq3_s", "iq3_xxs", "iq2_s", "iq2_xs", "iq2_xxs", with an importance matrix "imatrix-q4_k" and the like, integers such as "int3-g64" or "int3-g64-sym", both by GPTQ such as "gptq-q4_k", and sparsities such as "sparse-0.50", "wanda-2:4" or "sparsegpt-0.50+q4_0")`},
 	{"integers in a GGUF", head + `target = "gguf"
 levels = ["q2_k", "int3-g64"]
 budget = { bits_per_weight = 3 }`,
@@ -29,7 +29,7 @@ levels = ["int3-g64", "f16"]
 budget = { bits_per_weight = 5 }`,
 		`4:11: levels[0] is "int3-g64", but target is "safetensors": no reader of safetensors files knows the format: write target = "packed"`},
 	{"level in upper case", head + `levels = ["q2_k", "Q4_K"]`,
-		`3:19: levels[1]: unknown level "Q4_K": did you mean "q4_k"? (levels are "drop", "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", integers such as "int3-g64" or "int3-g64-sym", and sparsities such as "sparse-0.50" or "sparse-0.50+q4_0")`},
+		`3:19: levels[1]: unknown level "Q4_K": did you mean "q4_k"? (levels are "drop", "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs", "iq3_s", "iq3_xxs", "iq2_s", "iq2_xs", "iq2_xxs", with an importance matrix "imatrix-q4_k" and the like, integers such as "int3-g64" or "int3-g64-sym", both by GPTQ such as "gptq-q4_k", and sparsities such as "sparse-0.50", "wanda-2:4" or "sparsegpt-0.50+q4_0")`},
 	{"level is a number", head + `levels = ["q2_k", 4]`,
 		`3:19: levels[1] is 4: write text such as "q4_k"`},
 	{"level keep", head + `levels = ["keep", "drop"]`,

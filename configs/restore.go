@@ -12,6 +12,7 @@ func Restore(name string, seeds []uint64, canonical []byte) (*Experiment, error)
 	var c struct {
 		Model, Target           string
 		Calibration, Evaluation Text
+		Statistics              Statistics
 		Levels                  json.RawMessage
 		Budget                  struct {
 			BitsPerWeight  float64 `json:"bits_per_weight"`
@@ -36,8 +37,8 @@ func Restore(name string, seeds []uint64, canonical []byte) (*Experiment, error)
 	}
 	err := json.Unmarshal(canonical, &c)
 	e := &Experiment{
-		Name: name, Seeds: seeds, Model: c.Model, Calibration: c.Calibration, Evaluation: c.Evaluation, Target: c.Target,
-		Budget: Budget(c.Budget),
+		Name: name, Seeds: seeds, Model: c.Model, Calibration: c.Calibration, Evaluation: c.Evaluation, Statistics: c.Statistics,
+		Target: c.Target, Budget: Budget(c.Budget),
 		Search: Search{
 			Method: c.Search.Method, Generations: c.Search.Generations, Offspring: c.Search.Offspring, Survivors: c.Search.Survivors,
 			Tokens: c.Search.Tokens, Fitness: c.Search.Fitness, TopK: c.Search.TopK, Starts: c.Search.Starts,

@@ -39,6 +39,7 @@ func (d Decoder) schema() []field {
 		}},
 		{key: "calibration", table: textFields(func(e *Experiment) *Text { return &e.Calibration })},
 		{key: "evaluation", table: textFields(func(e *Experiment) *Text { return &e.Evaluation })},
+		{key: "statistics", table: d.statisticsFields()},
 		{key: "target", set: func(e *Experiment, s setting) (err error) {
 			e.Target, err = s.choice([]string{GGUF, Safetensors, Packed})
 			return err
@@ -64,6 +65,16 @@ func textFields(of func(*Experiment) *Text) []field {
 			return err
 		}},
 	}
+}
+
+func (d Decoder) statisticsFields() []field {
+	return append(textFields(func(e *Experiment) *Text { return &e.Statistics.Text }),
+		field{key: "propagation", set: func(e *Experiment, s setting) (err error) {
+			e.Statistics.Propagation, err = s.choice([]string{Dense, Sequential})
+			return err
+		}},
+		field{key: "level", set: d.setStatisticsLevel},
+	)
 }
 
 func levelsFields() []field { return []field{{key: "sparse", table: ladderFields()}} }
@@ -210,6 +221,7 @@ func (d Decoder) elsewhere(s setting, known []string) string {
 		{"levels.sparse", ladderFields()},
 		{"calibration", textFields(nil)},
 		{"evaluation", textFields(nil)},
+		{"statistics", d.statisticsFields()},
 	} {
 		if slices.Contains(keysOf(table.fields), s.name) {
 			owners = append(owners, table.name+"."+s.name)
@@ -291,6 +303,22 @@ func (d Decoder) setLevels(e *Experiment, s setting) error {
 		}
 		e.Levels.Names[i] = name
 	}
+	return nil
+}
+
+func (d Decoder) setStatisticsLevel(e *Experiment, s setting) error {
+	name, err := s.text("q4_0")
+	if err != nil {
+		return err
+	}
+	trait, err := d.level(name)
+	if err != nil {
+		return s.errorf("%s: %v", s.key, err)
+	}
+	if trait.Drop {
+		return s.errorf(`%s is %q, which is for sublayers: write a level that every layer can have, such as "q4_0"`, s.key, name)
+	}
+	e.Statistics.Level = name
 	return nil
 }
 

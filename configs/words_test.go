@@ -64,6 +64,9 @@ func TestParseLevel(t *testing.T) {
 		"bf16":                     {GGUF: true, Safetensors: true},
 		"q4_k":                     {Quantized: true, GGUF: true},
 		"iq4_nl":                   {Quantized: true, GGUF: true},
+		"iq2_xs":                   {Quantized: true, GGUF: true},
+		"imatrix-q3_k":             {Statistics: true, Quantized: true, GGUF: true},
+		"imatrix-iq3_xxs":          {Statistics: true, Quantized: true, GGUF: true},
 		"int3-g64":                 {Quantized: true},
 		"int8-g128-sym":            {Quantized: true},
 		"sparse-0.50":              {Sparsity: 0.5, GGUF: true, Safetensors: true},
@@ -74,12 +77,21 @@ func TestParseLevel(t *testing.T) {
 		"sparse-0.50+q4_1":         {Sparsity: 0.5, Quantized: true},
 		"sparse-0.01+iq4_nl":       {Sparsity: 0.01, Quantized: true},
 		"sparse-0.50+int4-g32-sym": {Sparsity: 0.5, Quantized: true},
+		"gptq-q3_k":                {Statistics: true, Quantized: true, GGUF: true},
+		"gptq-int3-g64-sym":        {Statistics: true, Quantized: true},
+		"gptq-iq4_nl-act":          {Statistics: true, Quantized: true, GGUF: true},
+		"wanda-0.60":               {Statistics: true, Sparsity: 0.6, GGUF: true, Safetensors: true},
+		"sparsegpt-0.60":           {Statistics: true, Sparsity: 0.6, GGUF: true, Safetensors: true},
+		"sparsegpt-2:4":            {Statistics: true, Sparsity: 0.5, GGUF: true, Safetensors: true},
+		"sparse-1:4":               {Sparsity: 0.75, GGUF: true, Safetensors: true},
+		"sparsegpt-4:8+q4_0":       {Statistics: true, Sparsity: 0.5, Quantized: true},
 	} {
 		if got, err := ParseLevel(name); err != nil || got != want {
 			t.Errorf("%q: %+v, %v; want %+v", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"", "Drop", "keep", "q4_K", "q4", "int3", "int1-g64", "int3-g48", "int3-g64-asym", "iq2_xs", "sparse-0.50+int4-g64", "sparse", "sparse-", "sparse-0.5", "sparse-.50", "sparse-0.500", "sparse-00.50",
+	for _, name := range []string{"", "Drop", "keep", "q4_K", "q4", "int3", "int1-g64", "int3-g48", "int3-g64-asym", "iq1_m", "imatrix-q8_0", "imatrix-int4-g64", "imatrix-", "sparse-0.50+iq2_xs", "sparse-0.50+int4-g64", "sparse", "sparse-", "sparse-0.5", "sparse-.50", "sparse-0.500", "sparse-00.50",
+		"gptq-", "gptq-f16", "gptq-iq2_xs", "imatrix-gptq-q4_k", "gptq-imatrix-q4_k", "gptq-gptq-q4_0", "gptq-sparse-0.50+q4_0", "q4_0-act", "sparse-4:2", "sparse-2:6", "sparse-02:4", "wanda-0:4", "sparsegpt-0.6",
 		"sparse-0.00", "sparse-0.96", "sparse-50", "sparse-0.50+", "sparse-0.50+q4_k", "sparse-0.50+drop", "sparse--0.50", "sparse-nan"} {
 		if got, err := ParseLevel(name); err == nil {
 			t.Errorf("%q is %+v", name, got)

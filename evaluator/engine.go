@@ -138,9 +138,7 @@ func (e *Engine) Rest() error {
 	defer e.mu.Unlock()
 	var failed []error
 	for _, t := range e.targets {
-		if t.scratch != nil {
-			failed = append(failed, t.scratch.Close())
-		}
+		failed = append(failed, t.hidden.close())
 	}
 	e.targets, e.cache = map[*Corpus]*targets{}, e.newCache()
 	e.pool.empty()
@@ -228,13 +226,19 @@ func (e *Engine) units(s Slice, tokens int) []unit {
 	if s.last() != sequence {
 		whole--
 	}
-	per := max(1, tokens/sequence)
-	var units []unit
-	for from := 0; from < whole; from += per {
-		units = append(units, unit{s.Sequences[from:min(from+per, whole)], from, sequence})
-	}
+	units := cut(s.Sequences[:whole], sequence, tokens)
 	if whole < len(s.Sequences) {
 		units = append(units, unit{s.Sequences[whole:], whole, s.last()})
+	}
+	return units
+}
+
+// cut makes units of up to so many tokens, or one sequence.
+func cut(sequences []int, length, tokens int) []unit {
+	per := max(1, tokens/length)
+	var units []unit
+	for from := 0; from < len(sequences); from += per {
+		units = append(units, unit{sequences[from:min(from+per, len(sequences))], from, length})
 	}
 	return units
 }
@@ -276,8 +280,9 @@ func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, t *targets, s
 	}
 }
 
-// each runs n tasks on the workers and returns the first error by task number. Nothing is started after ctx ends.
-func (e *Engine) each(ctx context.Context, n int, task func(w *worker, i int) error) error {
+// each runs n tasks on the workers and returns the first error by task number, wrapped with what they are for. Nothing is
+// started after ctx ends.
+func (e *Engine) each(ctx context.Context, what string, n int, task func(w *worker, i int) error) error {
 	var next atomic.Int64
 	var group sync.WaitGroup
 	errs := make([]error, n)
@@ -298,7 +303,7 @@ func (e *Engine) each(ctx context.Context, n int, task func(w *worker, i int) er
 	}
 	for _, err := range errs {
 		if err != nil {
-			return fmt.Errorf("scoring: %w", err)
+			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
 	return nil

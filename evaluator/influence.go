@@ -12,7 +12,7 @@ func (e *Engine) Influence(ctx context.Context, slice Slice) ([]float64, error) 
 	defer e.mu.Unlock()
 	blocks, width := e.model.Blocks, e.model.Hidden
 	sums := make([][]float64, len(slice.Sequences)) // [sequences, blocks]
-	err := e.each(ctx, len(slice.Sequences), func(w *worker, i int) error {
+	err := e.each(ctx, "influence", len(slice.Sequences), func(w *worker, i int) error {
 		ids := slice.Corpus.ids(slice.Sequences[i])
 		sums[i] = make([]float64, blocks)
 		x := make([]float32, len(ids)*width)

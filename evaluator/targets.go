@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"unsafe"
 
-	"github.com/finch-llm/finch/internal/mmap"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
 )
@@ -16,34 +14,16 @@ import (
 type targets struct {
 	sequences []*kernels.TeacherTargets // nil: not computed yet
 	width     int
-	scratch   *mmap.Scratch // holds the hidden states if they are many; nil: they are on the heap
+	hidden    *vectors
 }
 
-// newTargets makes room for a corpus, on disk if the hidden states take more than limit bytes, if there is one, and there is
-// a folder.
+// newTargets makes room for a corpus, on disk if the hidden states take more than limit bytes.
 func newTargets(c *Corpus, width int, limit int64, dir string) (*targets, error) {
-	t := &targets{sequences: make([]*kernels.TeacherTargets, c.Len()), width: width}
-	if bytes := 4 * int64(len(c.Tokens)) * int64(width); dir != "" && limit > 0 && bytes > limit {
-		scratch, err := mmap.NewScratch(dir, bytes)
-		if err != nil {
-			return nil, fmt.Errorf("keeping the dense model's hidden states: %w", err)
-		}
-		t.scratch = scratch
+	hidden, err := newVectors(c, width, limit, dir)
+	if err != nil {
+		return nil, fmt.Errorf("the dense model: %w", err)
 	}
-	return t, nil
-}
-
-// keep stores the hidden states of one sequence and returns them.
-func (t *targets) keep(sequence int, hidden []float32) ([]float32, error) {
-	if t.scratch == nil {
-		return append([]float32(nil), hidden...), nil
-	}
-	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&hidden[0])), 4*len(hidden))
-	offset := sequence * len(bytes)
-	if _, err := t.scratch.WriteAt(bytes, int64(offset)); err != nil {
-		return nil, fmt.Errorf("keeping the dense model's hidden states: %w: make room on that disk", err)
-	}
-	return unsafe.Slice((*float32)(unsafe.Pointer(&t.scratch.Bytes()[offset])), len(hidden)), nil
+	return &targets{make([]*kernels.TeacherTargets, c.Len()), width, hidden}, nil
 }
 
 // gather puts together the targets of n positions from first on of each sequence, in memory that to brings. Those of a prefix
@@ -101,11 +81,10 @@ func (e *Engine) prepare(ctx context.Context, slice Slice) (*targets, error) {
 		w.teacher.Norm(done[0].x)
 		values := u.length * e.teacher.Hidden
 		for i, s := range u.sequences {
-			hidden, err := t.keep(s, done[0].x[i*values:(i+1)*values])
-			if err != nil {
-				return err
+			if err := t.hidden.put(s, done[0].x[i*values:(i+1)*values]); err != nil {
+				return fmt.Errorf("the dense model: %w", err)
 			}
-			of := w.teacher.Worker().PrepareTeacher(hidden, u.length, e.teacher.Head, e.options.TopK)
+			of := w.teacher.Worker().PrepareTeacher(t.hidden.get(s), u.length, e.teacher.Head, e.options.TopK)
 			mu.Lock()
 			t.sequences[s] = &of
 			mu.Unlock()

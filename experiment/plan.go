@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/evaluator"
@@ -97,13 +98,14 @@ func (s *Session) plan(t *Task, speed float64, planned map[compress.Key]bool) (P
 	if inMemory := 2 * options.Targets; inMemory > 0 && targets > inMemory { // of two texts
 		least, scratch = activations+inMemory, targets
 	}
+	fitting := t.fittingBytes(s.Levels, s.Workers, options.Targets) // before the search, whose memory is not taken yet
 	return Plan{
 		Experiment: t.Config.Name, Method: t.Config.Search.Method, Budget: describeBudget(&t.Config.Budget), Seeds: int(seeds),
 		Tokens: tokens, Seconds: float64(tokens) / speed,
-		MemoryBytes: weights + activations + targets + min(options.Cache, t.streamBytes()),
+		MemoryBytes: max(weights+activations+targets+min(options.Cache, t.streamBytes()), t.Model.Bytes+fitting),
 		Streams:     options.Memory > 0 && weights > options.Memory,
 		DiskBytes:   missing + missing/50 + seeds*scores*recordBytes + scratch,
-		least:       least,
+		least:       max(least, fitting),
 	}, nil
 }
 
@@ -134,6 +136,33 @@ func (t *Task) targetBytes() int64 {
 // streamBytes is what the residual streams at all block boundaries take, for every token of the calibration text.
 func (t *Task) streamBytes() int64 {
 	return int64(len(t.Calibration.Tokens)) * int64(t.Model.Blocks) * int64(4*t.Model.Hidden)
+}
+
+// fittingBytes is what it takes to make the levels that are fitted to statistics: the moments of a block's inputs with two
+// factorizations of each, the inputs that workers sum or some four copies of the layers that they compress, and the text's residual
+// stream, of which up to limit is in memory. It is nothing if those levels are there.
+func (t *Task) fittingBytes(dir string, workers int, limit int64) int64 {
+	fitted := slices.ContainsFunc(t.wanted(), func(w wanted) bool {
+		return w.level.Needs() != compress.NeedsNothing && !compress.Built(dir, w.key())
+	})
+	if !fitted || t.fitting == nil {
+		return 0
+	}
+	var moments, weights, inputs int64
+	for k := range model.NumKinds {
+		rows, cols := t.Model.Shape(k)
+		weights = max(weights, int64(rows)*int64(cols))
+		if k.Input() == k {
+			moments += int64(cols) * int64(cols)
+			inputs += int64(cols)
+		}
+	}
+	stream := int64(len(t.fitting.corpus.Tokens)) * int64(4*t.Model.Hidden)
+	if limit > 0 {
+		stream = min(stream, limit)
+	}
+	tokens := int64(max(1024, t.fitting.corpus.Sequence))
+	return 3*8*moments + int64(workers)*4*max(tokens*inputs, 4*weights) + stream + t.activationBytes(workers)
 }
 
 // activationBytes is what the workers' forward passes take, for each token in work: some four vectors of each kind, and for

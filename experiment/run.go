@@ -8,59 +8,13 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/export"
-	"github.com/finch-llm/finch/internal/atomicfile"
-	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/search"
 	"github.com/finch-llm/finch/store"
 )
-
-// Build has the levels built that the task needs and lays out its search space with their exact costs.
-func (s *Session) Build(ctx context.Context, t *Task) (*Problem, error) {
-	var jobs []compress.Job
-	for i := range t.layers {
-		for _, c := range t.layers[i].choices {
-			jobs = append(jobs, compress.Job{Layer: t.layers[i].source, Level: c.level})
-		}
-	}
-	if err := s.build(ctx, jobs); err != nil {
-		return nil, err
-	}
-	keys := map[*kernels.Matrix]compress.Key{}
-	p, err := t.problem(func(l *layer, c levelChoice) (*kernels.Matrix, compress.Info, error) {
-		key := l.source.Key(c.level)
-		m, info, err := s.levels.Load(key)
-		keys[m] = key
-		return m, info, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	p.keys = keys
-	if err := p.Space.Validate(); err != nil {
-		return nil, t.Config.Errorf("budget", "%v", err)
-	}
-	return p, nil
-}
-
-// build makes the levels that the level database lacks.
-func (s *Session) build(ctx context.Context, jobs []compress.Job) error {
-	if s.levels == nil {
-		db, err := compress.OpenDatabase(s.Levels)
-		if err != nil {
-			return err
-		}
-		s.levels = db
-		if err := atomicfile.Clean(s.Levels); err != nil { // whoever holds the database is alone in its folder
-			return err
-		}
-	}
-	return compress.Build(ctx, s.Levels, jobs, s.Workers, func(done, total int, _ int64) { s.Progress.Levels(done, total) })
-}
 
 // Finished says that the experiment's run with this seed has ended, with these settings.
 func (s *Session) Finished(ctx context.Context, config *configs.Experiment, seed uint64) (bool, error) {

@@ -18,8 +18,9 @@ type Task struct {
 	Model                   *model.Model
 	Calibration, Evaluation *evaluator.Corpus
 
-	target export.Target
-	layers []layer // block by block, in the order of model.Kind
+	fitting *fitting // nil: no level needs statistics
+	target  export.Target
+	layers  []layer // block by block, in the order of model.Kind
 }
 
 // layer is one weight matrix and its choices.
@@ -69,6 +70,9 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	if t.Evaluation, err = s.corpus(m, config.Evaluation); err != nil {
 		return nil, config.Errorf("evaluation", "%v", err)
 	}
+	if t.fitting, err = s.openFitting(config, m); err != nil {
+		return nil, err
+	}
 	if t.target, err = export.For(config.Target, m); err != nil {
 		return nil, config.Errorf("target", "%v", err)
 	}
@@ -110,6 +114,9 @@ func (t *Task) layOut() error {
 				Hash: compress.HashWeights(dense.Format.String(), dense.Rows, dense.Cols, dense.Data),
 				Load: func() ([]float32, error) { return unpack(dense), nil },
 			}}
+			if t.fitting != nil {
+				l.source.Calibration = t.fitting.id
+			}
 			var err error
 			if l.choices, err = choices(t.Config.Levels, dense.Rows, dense.Cols); err != nil {
 				return err
@@ -127,7 +134,7 @@ func choices(levels configs.Levels, rows, cols int) ([]levelChoice, error) {
 		return ladder(levels.Sparse, int64(rows)*int64(cols)), nil
 	}
 	var list []levelChoice
-	seen := map[kernels.Format]bool{}
+	seen := map[compress.Level]bool{}
 	for _, name := range levels.Names {
 		if name == configs.Drop {
 			continue // a gate's, not a layer's
@@ -136,14 +143,10 @@ func choices(levels configs.Levels, rows, cols int) ([]levelChoice, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !level.Sparse() {
-			if f := level.Format(cols); seen[f] {
-				continue
-			} else {
-				seen[f] = true
-			}
+		if stored := level.At(cols); !seen[stored] {
+			seen[stored] = true
+			list = append(list, levelChoice{name, level})
 		}
-		list = append(list, levelChoice{name, level})
 	}
 	return list, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/search"
@@ -38,6 +37,9 @@ func (s *Session) Winner(ctx context.Context, r *store.Run) (*Winner, error) {
 		return nil, fmt.Errorf("%s has changed since run %d was begun (SHA-256 %.12s, now %.12s): bring the old one back", r.Model, r.ID, r.ModelHash, m.Hash)
 	}
 	t := &Task{Config: config, Model: m}
+	if t.fitting, err = s.openFitting(config, m); err != nil {
+		return nil, fmt.Errorf("run %d: %w", r.ID, err)
+	}
 	if err := t.layOut(); err != nil {
 		return nil, fmt.Errorf("run %d: %w", r.ID, err)
 	}
@@ -89,12 +91,8 @@ func (s *Session) assemble(ctx context.Context, t *Task, sites []store.Site, lev
 			b.DropMLP = b.DropMLP || site.Kind != "attn"
 		}
 	}
-	type use struct {
-		layer *layer
-		level *store.Level
-	}
-	var jobs []compress.Job
-	var uses []use
+	var want []wanted
+	var uses []*store.Level // parallel
 	for i, site := range sites {
 		at := slices.IndexFunc(t.layers, func(l layer) bool { return l.source.Name == site.Name })
 		if at < 0 || n.Blocks[site.Block].Drops(t.layers[at].kind) {
@@ -105,22 +103,22 @@ func (s *Session) assemble(ctx context.Context, t *Task, sites []store.Site, lev
 		if c < 0 {
 			return nil, fmt.Errorf("%s has level %s, which is none of its levels: another version of finch made the run", site.Name, levels[i].Name)
 		}
-		jobs = append(jobs, compress.Job{Layer: l.source, Level: l.choices[c].level})
-		uses = append(uses, use{l, &levels[i]})
+		want = append(want, wanted{l, l.choices[c].level})
+		uses = append(uses, &levels[i])
 	}
-	if err := s.build(ctx, jobs); err != nil {
+	if err := s.build(ctx, t, want); err != nil {
 		return nil, err
 	}
-	for i, u := range uses {
-		w, info, err := s.levels.Load(jobs[i].Layer.Key(jobs[i].Level))
+	for i, was := range uses {
+		w, info, err := s.levels.Load(want[i].key())
 		if err != nil {
 			return nil, err
 		}
-		if was := u.level; info.Bytes != was.Bytes || info.NonZeros != was.Nonzeros || info.RelativeError != was.RelativeError {
+		if info.Bytes != was.Bytes || info.NonZeros != was.Nonzeros || info.RelativeError != was.RelativeError {
 			return nil, fmt.Errorf("%s at %s has %d bytes and a relative error of %g, the run scored one with %d and %g: another version of finch compressed it",
 				info.Layer, was.Name, info.Bytes, info.RelativeError, was.Bytes, was.RelativeError)
 		}
-		n.Blocks[u.layer.block].Layers[u.layer.kind] = w
+		n.Blocks[want[i].layer.block].Layers[want[i].layer.kind] = w
 	}
 	return n, nil
 }

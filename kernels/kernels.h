@@ -24,6 +24,7 @@ enum {
   CHUNK = 256,       // columns of a dense matrix that are unpacked at a time: a multiple of every format's block
   TILE_MAX = 12,     // the largest tile of any path
   PANEL_MAX = 32,    // the largest panel of any path
+  COLUMN = 32,       // rows of a column (columns.c)
 };
 
 // The formats, numbered as the constants of format.go. From INT_GROUPS on they are those of intgroup.go.
@@ -148,6 +149,10 @@ void finch_rope(const struct isa *isa, float *x, int64_t tokens, int64_t heads, 
                 const float *sine, int interleaved);
 void finch_swiglu(const struct isa *isa, float *dst, const float *gate, const float *up, int64_t n);
 void finch_add(const struct isa *isa, float *dst, const float *x, int64_t n);
+
+// dst [columns][COLUMN] -= coefficients [columns, terms] * src [terms][COLUMN], whose rows lie stride apart.
+void finch_subtract_products(double *dst, int64_t columns, const double *src, int64_t terms, const double *coefficients,
+                             int64_t stride);
 void finch_head(const struct isa *isa, struct head_state *state, const float *s, const float *t, int64_t stride,
                 int64_t tokens, int64_t first, int64_t n, int top_k);
 

@@ -62,6 +62,16 @@ func Select(name string) (*Path, error) {
 // Name is "avx512bf16", "avx512", "avx2", "neon" or "portable".
 func (p *Path) Name() string { return p.name }
 
+// Exact is the path itself or, if it rounds what it multiplies, the best one here that multiplies what is stored.
+func (p *Path) Exact() *Path {
+	for _, exact := range append([]*Path{p}, Paths()...) {
+		if exact.c.gemm.per == 1 { // two bf16 otherwise
+			return exact
+		}
+	}
+	panic("kernels: the portable path is gone")
+}
+
 // NewWorker makes a worker for one goroutine.
 func (p *Path) NewWorker() *Worker { return &Worker{path: p.c} }
 

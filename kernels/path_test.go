@@ -34,3 +34,16 @@ func TestPathsAreOrdered(t *testing.T) {
 		t.Error("portable is not the last path")
 	}
 }
+
+func TestExact(t *testing.T) {
+	for _, p := range Paths() {
+		exact := p.Exact()
+		if p.Name() == "avx512bf16" {
+			if exact.Name() != "avx512" {
+				t.Errorf("exact instead of avx512bf16 is %s", exact.Name())
+			}
+		} else if exact != p {
+			t.Errorf("%s is exact, but Exact gives %s", p.Name(), exact.Name())
+		}
+	}
+}

@@ -83,7 +83,7 @@ func (r *Runner) Extend(dst []float32, net *Network, ids []int32, c *Cache) erro
 		return err
 	}
 	for b := range net.Blocks {
-		r.block(x, &net.Blocks[b], len(ids), c, b)
+		r.block(x, &net.Blocks[b], len(ids), c, b, unseen)
 	}
 	c.length += len(ids)
 	r.Norm(x)
@@ -104,15 +104,24 @@ func (r *Runner) Embed(x []float32, ids []int32) error {
 }
 
 // Block adds one block's sublayers to the residual stream x [tokens, hidden] of consecutive sequences of equal length.
-func (r *Runner) Block(x []float32, b *Block, sequence int) { r.block(x, b, sequence, nil, 0) }
+func (r *Runner) Block(x []float32, b *Block, sequence int) { r.block(x, b, sequence, nil, 0, unseen) }
+
+// BlockInputs is Block that shows what goes into the layers on its way: for each kind that is its own Input, inputs
+// [tokens, cols], which see may read until it returns. Dropped sublayers have none.
+func (r *Runner) BlockInputs(x []float32, b *Block, sequence int, see func(k Kind, inputs []float32)) {
+	r.block(x, b, sequence, nil, 0, see)
+}
+
+func unseen(Kind, []float32) {}
 
 // Norm applies the final norm to x [tokens, hidden].
 func (r *Runner) Norm(x []float32) {
 	r.w.RMSNorm(x, x, r.m.OutputNorm, len(x)/r.m.Hidden, float32(r.m.NormEps))
 }
 
-// block is Block that sees, and appends to, the keys and values of c for the block with this index.
-func (r *Runner) block(x []float32, b *Block, sequence int, c *Cache, index int) {
+// block is Block that sees, and appends to, the keys and values of c for the block with this index, and shows
+// the inputs of its layers.
+func (r *Runner) block(x []float32, b *Block, sequence int, c *Cache, index int, see func(Kind, []float32)) {
 	m := r.m
 	tokens := len(x) / m.Hidden
 	eps := float32(m.NormEps)
@@ -122,12 +131,14 @@ func (r *Runner) block(x []float32, b *Block, sequence int, c *Cache, index int)
 		q, k, v := grow(&r.q, tokens*qw), grow(&r.k, tokens*kvw), grow(&r.v, tokens*kvw)
 		attn := grow(&r.attn, tokens*qw)
 		r.w.RMSNorm(normed, x, b.AttnNorm, tokens, eps)
+		see(AttnQ, normed)
 		r.w.MatMul(q, normed, tokens, b.Layers[AttnQ])
 		r.w.MatMul(k, normed, tokens, b.Layers[AttnK])
 		r.w.MatMul(v, normed, tokens, b.Layers[AttnV])
 		for s := 0; s < tokens; s += sequence {
 			r.attend(attn[s*qw:(s+sequence)*qw], q[s*qw:(s+sequence)*qw], k[s*kvw:(s+sequence)*kvw], v[s*kvw:(s+sequence)*kvw], sequence, c, index)
 		}
+		see(AttnOutput, attn)
 		delta := grow(&r.delta, tokens*m.Hidden)
 		r.w.MatMul(delta, attn, tokens, b.Layers[AttnOutput])
 		r.w.Add(x, delta)
@@ -136,9 +147,11 @@ func (r *Runner) block(x []float32, b *Block, sequence int, c *Cache, index int)
 		normed := grow(&r.normed, tokens*m.Hidden)
 		gate, up := grow(&r.gate, tokens*m.MLP), grow(&r.up, tokens*m.MLP)
 		r.w.RMSNorm(normed, x, b.MLPNorm, tokens, eps)
+		see(FFNGate, normed)
 		r.w.MatMul(gate, normed, tokens, b.Layers[FFNGate])
 		r.w.MatMul(up, normed, tokens, b.Layers[FFNUp])
 		r.w.SwiGLU(gate, gate, up)
+		see(FFNDown, gate)
 		delta := grow(&r.delta, tokens*m.Hidden)
 		r.w.MatMul(delta, gate, tokens, b.Layers[FFNDown])
 		r.w.Add(x, delta)

@@ -56,6 +56,18 @@ func (k Kind) String() string { return kindNames[k] }
 // IsAttention says whether the kind belongs to the attention sublayer; otherwise it belongs to the MLP.
 func (k Kind) IsAttention() bool { return k <= AttnOutput }
 
+// Input is the kind that stands for all which have the same input: the first of attention's three projections, and of the
+// MLP's two.
+func (k Kind) Input() Kind {
+	switch k {
+	case AttnK, AttnV:
+		return AttnQ
+	case FFNUp:
+		return FFNGate
+	}
+	return k
+}
+
 // LayerName is the name of a layer as GGUF writes it, without ".weight".
 func LayerName(block int, k Kind) string { return fmt.Sprintf("blk.%d.%s", block, k) }
 

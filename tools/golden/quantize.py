@@ -30,7 +30,12 @@ STUBS = """
 #include <stddef.h>
 #include <stdlib.h>
 void ggml_abort(const char *file, int line, const char *fmt, ...) { abort(); }
-size_t ggml_row_size(int type, long n) { abort(); }
+size_t ggml_row_size(int type, long n) {
+  switch (type) {
+%s
+  }
+  abort();
+}
 size_t ggml_type_size(int type) { abort(); }
 const char *ggml_type_name(int type) { abort(); }
 """
@@ -75,7 +80,8 @@ def weights(name: str) -> np.ndarray:
 
 def compile_ggml(ggml: pathlib.Path, folder: pathlib.Path) -> ctypes.CDLL:
     stubs = folder / "stubs.c"
-    stubs.write_text(STUBS)
+    cases = [f"  case {kind.value}: return n / {block} * {size};" for kind, (block, size) in gguf.GGML_QUANT_SIZES.items()]
+    stubs.write_text(STUBS % "\n".join(cases))
     library = folder / "libquants.so"
     subprocess.run(["gcc", "-O2", "-ffp-contract=off", "-fPIC", "-shared", f"-I{ggml}/include", f"-I{ggml}/src",
                     "-o", library, ggml / "src/ggml-quants.c", stubs, "-lm"], check=True)
