@@ -71,7 +71,7 @@ func folder(t *testing.T, dir string) map[string]string {
 // Levels are fitted to the inputs of their own layer, which come through the model's blocks or through compressed ones.
 func TestFittedLevels(t *testing.T) {
 	p, level := newPlace(t), level(t, gptq)
-	for name, through := range map[string]string{"dense": "", "sequential": "q4_1", "sequential, at the level itself": gptq} {
+	for name, through := range map[string]string{"dense": "", "sequential": "q4_1", "sequential, sparse": "sparse-0.50", "sequential, at the level itself": gptq} {
 		t.Run(name, func(t *testing.T) {
 			settings := ""
 			if through != "" {

@@ -115,7 +115,7 @@ func (s *Session) assemble(ctx context.Context, t *Task, sites []store.Site, lev
 			return nil, err
 		}
 		if info.Bytes != was.Bytes || info.NonZeros != was.Nonzeros || info.RelativeError != was.RelativeError {
-			return nil, fmt.Errorf("%s at %s has %d bytes and a relative error of %g, the run scored one with %d and %g: another version of finch compressed it",
+			return nil, fmt.Errorf("%s at %s has %d bytes and a relative error of %g, the run scored one with %d and %g: another version of finch compressed it, or it was fitted to another text",
 				info.Layer, was.Name, info.Bytes, info.RelativeError, was.Bytes, was.RelativeError)
 		}
 		n.Blocks[want[i].layer.block].Layers[want[i].layer.kind] = w
