@@ -31,10 +31,11 @@ type iqBlock struct {
 
 // iqGroup are the weights of one group on their way to the grid.
 type iqGroup struct {
-	w, a, wa [32]float64 // how much each counts, its magnitude, their product
-	signs    [4]byte
-	energy   float64 // Σ w·a²
-	scale    float64 // the best real one
+	w, wa  [32]float64 // how much each counts, and that times its magnitude a
+	signs  [4]byte
+	peak   float64 // the largest magnitude
+	energy float64 // Σ w·a²
+	scale  float64 // the best real one
 }
 
 // iqEncoder has the room for a search.
@@ -101,7 +102,8 @@ func (grid *iqGrid) round(src []float32, importance []float64) (b iqBlock) {
 func (group *iqGroup) set(x, weights []float64) {
 	for i, v := range x {
 		a := math.Abs(v)
-		group.w[i], group.a[i], group.wa[i] = weights[i], a, float64(weights[i]*a)
+		group.w[i], group.wa[i] = weights[i], float64(weights[i]*a)
+		group.peak = max(group.peak, a)
 		group.energy += float64(group.wa[i] * a)
 		if v < 0 {
 			group.signs[i/8] |= 1 << (i % 8)
@@ -111,12 +113,8 @@ func (group *iqGroup) set(x, weights []float64) {
 
 // fit finds the real scale of a group, and codes for it.
 func (g *iqEncoder) fit(group *iqGroup, codes *iqCodes) {
-	peak := 0.0
-	for _, a := range group.a[:g.group] {
-		peak = max(peak, a)
-	}
 	values := g.book.values
-	peak /= values[len(values)-1]
+	largest := group.peak / values[len(values)-1]
 	var best float64
 	try := func(scale float64) (better bool) {
 		next := *codes
@@ -129,7 +127,7 @@ func (g *iqEncoder) fit(group *iqGroup, codes *iqCodes) {
 		return better
 	}
 	for i := range iqTries {
-		try(peak / (g.narrow + float64((g.wide-g.narrow)*float64(i))/(iqTries-1)))
+		try(largest / (g.narrow + float64((g.wide-g.narrow)*float64(i))/(iqTries-1)))
 	}
 	for range 2 {
 		if !try(group.scale) {

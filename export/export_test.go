@@ -65,7 +65,7 @@ func candidate(t *testing.T, rng *rand.Rand, m *model.Model, target Target, leve
 }
 
 var (
-	dense  = []string{"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "f16", "bf16", "f32"}
+	dense  = []string{"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq3_xxs", "f16", "bf16", "f32"}
 	sparse = []string{"sparse-0.60", "sparse-0.95+f16", "sparse@100+f32"}
 	packed = slices.Concat(dense, sparse, []string{"sparse-0.50+q4_0", "sparse-0.70+iq4_nl", "sparse@0+q8_0",
 		"int2-g32", "int3-g64", "int5-g32-sym", "int8-g128", "sparse-0.50+int4-g32"})

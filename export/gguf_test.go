@@ -260,3 +260,18 @@ func TestGGUFRefuses(t *testing.T) {
 		}
 	}
 }
+
+// general.file_type is that of llama_ftype for every type that layers can be rounded to.
+func TestFileTypeOfRoundedLayers(t *testing.T) {
+	for format, want := range map[kernels.Format]uint32{kernels.Q2_K: 10, kernels.Q3_K: 12, kernels.Q4_K: 15, kernels.Q5_K: 17, kernels.Q6_K: 18,
+		kernels.IQ2_XXS: 19, kernels.IQ2_XS: 20, kernels.IQ3_XXS: 23, kernels.IQ4_NL: 25, kernels.IQ3_S: 26, kernels.IQ2_S: 28, kernels.IQ4_XS: 30} {
+		layers := [model.NumKinds]*kernels.Matrix{}
+		for k := range layers {
+			layers[k] = &kernels.Matrix{Format: format, Rows: 1, Cols: 256}
+		}
+		layers[model.AttnQ].Format = kernels.F32 // not what most are
+		if got := fileType(&model.Network{Blocks: []model.Block{{Layers: layers}}}); got != want {
+			t.Errorf("%v has the file type %d, want %d", format, got, want)
+		}
+	}
+}
