@@ -11,6 +11,7 @@ import (
 // rounded yet to where they make up for the errors best (Frantar et al., arXiv 2210.17323). Its levels are named like the
 // formats: "gptq-int3-g64", "gptq-q4_k". The scales of a block are chosen when its first weight is up, for the weights as they
 // have become by then. With "-act" they are chosen for the original weights, and the inputs of largest mean square go first.
+// Either way the error of each weight counts by what it will add to that of the outputs.
 type gptq struct{}
 
 func (gptq) Name() string { return "gptq" }

@@ -149,8 +149,8 @@ func (f *factor) diagonal(j int) float64 { return f.lower[j*len(f.order)+j] }
 // sheet copies the weights [rows, cols] of a layer in the order of f, those of dead inputs as zeros.
 func (f *factor) sheet(layer Layer) *sheet {
 	s := newSheet(layer.Weights, layer.Rows, layer.Cols, f.order)
-	for j, dead := range f.dead {
-		for _, slab := range s.slabs {
+	for _, slab := range s.slabs {
+		for j, dead := range f.dead {
 			if dead {
 				slab[j] = kernels.Column{}
 			}
