@@ -255,7 +255,7 @@ func TestScoreStopsInTheMiddle(t *testing.T) {
 func TestStreamingReadsAhead(t *testing.T) {
 	const blocks = 5
 	m := testmodel.Llama(1, blocks, 64, 96, vocab)
-	e := newEngine(t, m, Options{Path: kernels.Paths()[0], Workers: 2, Context: 32, Memory: 1, NoTeacher: true})
+	e := newEngine(t, m, Options{Path: kernels.Paths()[0], Workers: 1, Context: 32, Memory: 1, NoTeacher: true})
 	depth := map[*byte]int{}
 	for b := range blocks {
 		for _, w := range m.Network.Blocks[b].Layers {
