@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"sync"
 	"time"
 
@@ -47,10 +46,4 @@ func measurePeak(path *kernels.Path, threads int) float64 {
 		total += n
 	}
 	return float64(total) / seconds
-}
-
-func printJSON(c *cobra.Command, v any) error {
-	e := json.NewEncoder(c.OutOrStdout())
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"time"
@@ -40,9 +39,7 @@ them all will take. Nothing is written.`,
 				return configError(err)
 			}
 			if asJSON {
-				e := json.NewEncoder(c.OutOrStdout())
-				e.SetIndent("", "  ")
-				return e.Encode(plans)
+				return printJSON(c, plans)
 			}
 			if err := store.Render(c.OutOrStdout(), planTable(plans), "table"); err != nil {
 				return err

@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -186,4 +187,11 @@ func memory(c *cobra.Command) (bytes int64, asked bool, err error) {
 func database(c *cobra.Command) string {
 	path, _ := c.Flags().GetString("db")
 	return path
+}
+
+// printJSON is what --json prints.
+func printJSON(c *cobra.Command, v any) error {
+	e := json.NewEncoder(c.OutOrStdout())
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }

@@ -89,10 +89,25 @@ func newTree(networks []*model.Network, share bool) *tree {
 
 // weights lists the matrices that the nodes of one depth read, each once.
 func (t *tree) weights(depth int) []*kernels.Matrix {
+	return t.matrices(func(n *node) bool { return n.depth == depth })
+}
+
+// bytes is what all weights of the networks take, each counted once.
+func (t *tree) bytes() int64 {
+	var sum int64
+	for _, m := range t.matrices(func(*node) bool { return true }) {
+		sum += m.Bytes()
+	}
+	return sum
+}
+
+// matrices lists those that some nodes read, each once. The root reads none.
+func (t *tree) matrices(of func(*node) bool) []*kernels.Matrix {
 	var list []*kernels.Matrix
 	seen := map[*kernels.Matrix]bool{}
-	for _, n := range t.nodes {
-		if n.depth != depth || depth == 0 {
+	for i := 1; i < len(t.nodes); i++ {
+		n := &t.nodes[i]
+		if !of(n) {
 			continue
 		}
 		for kind, m := range n.block.Layers {
@@ -103,15 +118,4 @@ func (t *tree) weights(depth int) []*kernels.Matrix {
 		}
 	}
 	return list
-}
-
-// bytes is what all weights of the networks take, each counted once.
-func (t *tree) bytes() int64 {
-	var sum int64
-	for depth := range t.nodes[t.leaf[0]].depth + 1 {
-		for _, m := range t.weights(depth) {
-			sum += m.Bytes()
-		}
-	}
-	return sum
 }
