@@ -2,7 +2,8 @@
 // weighted sum of values. Memory is a tile × keys, never tokens × keys; the two products use the fp32 multiply.
 //
 // A query's result depends on its own position and on nothing else of the call: every score is one chain over dim, the
-// softmax has a fixed lane order, and the sum of values is one chain over the visible keys in order.
+// softmax has a fixed lane order from the first key that the query sees, and the sum of values is one chain over those keys
+// in order.
 #include <string.h>
 
 #include "kernels.h"
@@ -53,51 +54,75 @@ static void pack_values(const struct gemm *g, float *dst, const float *v, int64_
   }
 }
 
-// dst [count, dim] for the queries at positions limit - 1, limit, …: the first one sees limit keys, each next one more.
-static void attend_tile(const struct isa *isa, float *dst, const float *q, int64_t stride, int64_t count, int64_t limit,
-                        int64_t keys, int64_t dim, float scale, float *scratch, const struct layout *l) {
-  const struct gemm *g = isa->f32;
-  const int64_t depth = round_up(dim, GROUP), visible = limit + count - 1;
-  const uint32_t *packed_keys = (const uint32_t *)(scratch + l->keys);
-  const uint32_t *packed_values = (const uint32_t *)(scratch + l->values);
-  uint32_t *packed = (uint32_t *)(scratch + l->packed);
-  float *scores = scratch + l->scores;
+// One head of a call: what its tiles share.
+struct head {
+  const struct isa *isa;
+  const struct attention *a;
+  int64_t stride;  // of queries and results
+  float *scratch;
+  struct layout at;
+};
 
-  g->pack_x(packed, q, stride, count, dim);
-  for (int64_t key = 0; key < visible; key += g->panel)
-    g->multiply(scores + key, l->score_stride, packed, packed_keys + key * depth, dim, count, g->panel, 0);
+// The first key that a query sees which sees none from end on.
+static int64_t first_seen(const struct attention *a, int64_t end) { return end > a->window ? end - a->window : 0; }
+
+// dst [count, dim] (+)= values first to end, weighted by the scores of queries that all see them, from query i of the tile on.
+static void weigh(const struct head *h, float *dst, int64_t i, int64_t count, int64_t first, int64_t end, int add) {
+  const struct gemm *g = h->isa->f32;
+  const int64_t keys = h->a->keys, dim = h->a->dim;
+  uint32_t *packed = (uint32_t *)(h->scratch + h->at.packed);
+  const uint32_t *values = (const uint32_t *)(h->scratch + h->at.values);
+  g->pack_x(packed, h->scratch + h->at.scores + i * h->at.score_stride + first, h->at.score_stride, count, end - first);
+  for (int64_t d = 0; d < dim; d += g->panel)
+    g->multiply(dst + i * h->stride + d, h->stride, packed, values + d * keys + first * g->panel, end - first, count,
+                min64(g->panel, dim - d), add);
+}
+
+// dst [count, dim] for the queries at positions limit - 1, limit, …, no more of them than the window is wide: the first one
+// sees the keys before limit, each next one one more, and one less if the window cuts its first.
+static void attend_tile(const struct head *h, float *dst, const float *q, int64_t count, int64_t limit) {
+  const struct attention *a = h->a;
+  const struct gemm *g = h->isa->f32;
+  const int64_t depth = round_up(a->dim, GROUP), visible = limit + count - 1;
+  const uint32_t *packed_keys = (const uint32_t *)(h->scratch + h->at.keys);
+  uint32_t *packed = (uint32_t *)(h->scratch + h->at.packed);
+  float *scores = h->scratch + h->at.scores;
+
+  const int64_t first = first_seen(a, limit), shared = first_seen(a, visible);
+  g->pack_x(packed, q, h->stride, count, a->dim);
+  for (int64_t key = first / g->panel * g->panel; key < visible; key += g->panel)
+    g->multiply(scores + key, h->at.score_stride, packed, packed_keys + key * depth, a->dim, count, g->panel, 0);
 
   float inverse[TILE_MAX];
-  for (int64_t i = 0; i < count; i++) inverse[i] = isa->softmax(scores + i * l->score_stride, limit + i, scale);
-
-  // The keys that all see, together; then for each query those that only it and later ones see.
-  g->pack_x(packed, scores, l->score_stride, count, limit);
-  for (int64_t d = 0; d < dim; d += g->panel)
-    g->multiply(dst + d, stride, packed, packed_values + d * keys, limit, count, min64(g->panel, dim - d), 0);
-  for (int64_t i = 1; i < count; i++) {
-    g->pack_x(packed, scores + i * l->score_stride + limit, l->score_stride, 1, i);
-    for (int64_t d = 0; d < dim; d += g->panel)
-      g->multiply(dst + i * stride + d, stride, packed, packed_values + d * keys + limit * g->panel, i, 1,
-                  min64(g->panel, dim - d), 1);
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t from = first_seen(a, limit + i);
+    inverse[i] = h->isa->softmax(scores + i * h->at.score_stride + from, limit + i - from, a->scale, a->softcap);
   }
+
+  // For each query the keys that only it and earlier ones see; those that all see, together; then for each query those that
+  // only it and later ones see.
+  const int cut = first < shared;
+  for (int64_t i = 0; cut && i < count; i++) weigh(h, dst, i, 1, first_seen(a, limit + i), shared, 0);
+  weigh(h, dst, 0, count, shared, limit, cut);
+  for (int64_t i = 1; i < count; i++) weigh(h, dst, i, 1, limit, limit + i, 1);
   for (int64_t i = 0; i < count; i++)
-    for (int64_t d = 0; d < dim; d++) dst[i * stride + d] *= inverse[i];
+    for (int64_t d = 0; d < a->dim; d++) dst[i * h->stride + d] *= inverse[i];
 }
 
 // dst, q [tokens, heads, dim]; k, v [keys, kv_heads, dim]. Query i is at position keys - tokens + i.
-void finch_attention(const struct isa *isa, float *dst, const float *q, const float *k, const float *v, int64_t tokens,
-                     int64_t keys, int64_t heads, int64_t kv_heads, int64_t dim, float scale, float *scratch) {
+void finch_attention(const struct isa *isa, float *dst, const float *q, const float *k, const float *v,
+                     const struct attention *a, float *scratch) {
   const struct gemm *g = isa->f32;
-  const struct layout l = lay_out(g, keys, dim);
-  const int64_t share = heads / kv_heads, stride = heads * dim;
-  for (int64_t h = 0; h < heads; h++) {
-    if (h % share == 0) {
-      const int64_t kv = h / share * dim;
-      pack_keys(g, (uint32_t *)(scratch + l.keys), k + kv, kv_heads * dim, keys, dim);
-      pack_values(g, scratch + l.values, v + kv, kv_heads * dim, keys, dim);
+  const struct head h = {isa, a, a->heads * a->dim, scratch, lay_out(g, a->keys, a->dim)};
+  const int64_t share = a->heads / a->kv_heads, tile = min64(g->tile, a->window);
+  for (int64_t head = 0; head < a->heads; head++) {
+    if (head % share == 0) {
+      const int64_t kv = head / share * a->dim;
+      pack_keys(g, (uint32_t *)(scratch + h.at.keys), k + kv, a->kv_heads * a->dim, a->keys, a->dim);
+      pack_values(g, scratch + h.at.values, v + kv, a->kv_heads * a->dim, a->keys, a->dim);
     }
-    for (int64_t t = 0; t < tokens; t += g->tile)
-      attend_tile(isa, dst + t * stride + h * dim, q + t * stride + h * dim, stride, min64(g->tile, tokens - t),
-                  keys - tokens + t + 1, keys, dim, scale, scratch, &l);
+    for (int64_t t = 0; t < a->tokens; t += tile)
+      attend_tile(&h, dst + t * h.stride + head * a->dim, q + t * h.stride + head * a->dim, min64(tile, a->tokens - t),
+                  a->keys - a->tokens + t + 1);
   }
 }

@@ -39,17 +39,28 @@ func BenchmarkMatMul(b *testing.B) {
 }
 
 func BenchmarkAttention(b *testing.B) {
-	a := AttentionShape{Tokens: 512, Keys: 512, Heads: 8, KVHeads: 4, HeadDim: 64, Scale: 0.125}
+	whole := AttentionShape{Tokens: 512, Keys: 512, Heads: 8, KVHeads: 4, HeadDim: 64, Scale: 0.125}
+	window, capped := whole, whole
+	window.Window, capped.Softcap = 128, 50
 	for _, p := range Paths() {
-		b.Run(p.Name(), func(b *testing.B) {
-			rng := rand.New(rand.NewPCG(1, 1))
-			q, k := normals(rng, a.Tokens*a.Heads*a.HeadDim), normals(rng, a.Keys*a.KVHeads*a.HeadDim)
-			dst, w := make([]float32, len(q)), p.NewWorker()
-			for b.Loop() {
-				w.Attention(dst, q, k, k, a)
-			}
-			reportFLOPs(b, 2*float64(a.Tokens)*float64(a.Keys)*float64(a.Heads)*float64(a.HeadDim)) // half of the square, twice
-		})
+		for _, a := range []AttentionShape{whole, window, capped} {
+			b.Run(fmt.Sprintf("%s/window-%d-softcap-%g", p.Name(), a.Window, a.Softcap), func(b *testing.B) {
+				rng := rand.New(rand.NewPCG(1, 1))
+				q, k := normals(rng, a.Tokens*a.Heads*a.HeadDim), normals(rng, a.Keys*a.KVHeads*a.HeadDim)
+				dst, w := make([]float32, len(q)), p.NewWorker()
+				for b.Loop() {
+					w.Attention(dst, q, k, k, a)
+				}
+				seen := 0 // keys, summed over queries
+				for i := range a.Tokens {
+					seen += i + 1
+					if a.Window > 0 {
+						seen -= max(0, i+1-a.Window)
+					}
+				}
+				reportFLOPs(b, 4*float64(seen)*float64(a.Heads)*float64(a.HeadDim))
+			})
+		}
 	}
 }
 

@@ -59,6 +59,14 @@ func digestedResults() []digested {
 			w.Attention(dst, q, k, v, a)
 			return dst
 		}},
+		{"Attention window softcap", func(rng *rand.Rand, w *Worker) []float32 {
+			a := AttentionShape{Tokens: 20, Keys: 37, Heads: 4, KVHeads: 2, HeadDim: 24, Scale: 0.9, Window: 15, Softcap: 3}
+			q := normals(rng, a.Tokens*a.Heads*a.HeadDim)
+			k, v := normals(rng, a.Keys*a.KVHeads*a.HeadDim), normals(rng, a.Keys*a.KVHeads*a.HeadDim)
+			dst := make([]float32, len(q))
+			w.Attention(dst, q, k, v, a)
+			return dst
+		}},
 		{"RMSNorm", func(rng *rand.Rand, w *Worker) []float32 {
 			x, weight := normals(rng, 3*333), normals(rng, 333)
 			w.RMSNorm(x, x, weight, 3, 1e-5)

@@ -12,22 +12,34 @@ type AttentionShape struct {
 	Heads, KVHeads int // heads h·Heads/KVHeads to (h+1)·Heads/KVHeads − 1 share key head h
 	HeadDim        int
 	Scale          float32 // of the scores before softmax, usually 1/√HeadDim
+	Window         int     // how many keys a query sees at most, its own included; 0: all
+	Softcap        float32 // scores are capped: Softcap·tanh(score/Softcap), after scaling; 0: they are not
 }
 
 // Attention computes dst [Tokens, Heads, HeadDim] from q of the same shape and k, v [Keys, KVHeads, HeadDim], in fp32.
 func (w *Worker) Attention(dst, q, k, v []float32, a AttentionShape) {
-	check(a.Tokens >= 0 && a.Keys >= a.Tokens && a.HeadDim > 0 && a.KVHeads > 0 && a.Heads%a.KVHeads == 0,
-		"attention shape %+v", a)
+	check(a.Tokens >= 0 && a.Keys >= a.Tokens && a.HeadDim > 0 && a.KVHeads > 0 && a.Heads%a.KVHeads == 0 &&
+		a.Window >= 0 && a.Softcap >= 0, "attention shape %+v", a)
 	queries, keys := a.Tokens*a.Heads*a.HeadDim, a.Keys*a.KVHeads*a.HeadDim
 	check(len(dst) == queries && len(q) == queries && len(k) == keys && len(v) == keys,
 		"attention shape %+v: dst has %d values, q %d, k %d, v %d", a, len(dst), len(q), len(k), len(v))
 	if queries == 0 {
 		return
 	}
+	window := a.Keys
+	if a.Window > 0 {
+		window = a.Window
+		unseen := max(0, a.Keys-a.Tokens+1-window) // not even by the first query
+		k, v = k[unseen*a.KVHeads*a.HeadDim:], v[unseen*a.KVHeads*a.HeadDim:]
+		a.Keys -= unseen
+	}
 	isa := w.path.isa
 	scratch := w.attention.grow(int(C.finch_attention_scratch(isa, C.int64_t(a.Keys), C.int64_t(a.HeadDim))))
-	C.finch_attention(isa, floats(dst), floats(q), floats(k), floats(v), C.int64_t(a.Tokens), C.int64_t(a.Keys),
-		C.int64_t(a.Heads), C.int64_t(a.KVHeads), C.int64_t(a.HeadDim), C.float(a.Scale), scratch)
+	shape := C.struct_attention{
+		tokens: C.int64_t(a.Tokens), keys: C.int64_t(a.Keys), heads: C.int64_t(a.Heads), kv_heads: C.int64_t(a.KVHeads),
+		dim: C.int64_t(a.HeadDim), window: C.int64_t(window), scale: C.float(a.Scale), softcap: C.float(a.Softcap),
+	}
+	C.finch_attention(isa, floats(dst), floats(q), floats(k), floats(v), &shape, scratch)
 }
 
 // RMSNorm computes dst = x / √(mean(x²) + eps) · weight for each row of x [tokens, len(weight)]. The sum of squares is

@@ -1,7 +1,19 @@
 // Softmax, RMSNorm, rotary embedding, SwiGLU and addition, written once over vec.h.
 
+TARGET static void softcap(float *row, int64_t n, float scale, float cap) {
+  const vec factor = v_set(scale), limit = v_set(cap);
+  for (int64_t i = 0; i < n; i += LANES) {
+    const vec z = v_mul(v_load_at(row, i, n, 0), factor);
+    v_store_at(row, i, n, v_mul(limit, v_tanh(v_div(z, limit))));
+  }
+}
+
 // The maximum is subtracted after scaling, so that the largest exponent is exactly zero.
-TARGET static float softmax(float *row, int64_t n, float scale) {
+TARGET static float softmax(float *row, int64_t n, float scale, float cap) {
+  if (cap != 0) {
+    softcap(row, n, scale, cap);
+    scale = 1;
+  }
   const vec factor = v_set(scale);
   vec highest = v_set(-INFINITY);
   for (int64_t i = 0; i < n; i += LANES) {

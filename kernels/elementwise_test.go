@@ -7,20 +7,26 @@ import (
 	"testing"
 )
 
-// naiveAttention is softmax(q·kᵀ·scale)·v in float64, query by query.
+// naiveAttention is softmax(q·kᵀ·scale)·v in float64, query by query, scores capped if so.
 func naiveAttention(q, k, v []float32, a AttentionShape) []float64 {
 	dst := make([]float64, len(q))
 	for i := range a.Tokens {
 		for h := range a.Heads {
 			kv := h / (a.Heads / a.KVHeads)
 			at := (i*a.Heads + h) * a.HeadDim
-			seen := a.Keys - a.Tokens + i + 1
-			p, highest, sum := make([]float64, seen), math.Inf(-1), 0.0
+			end, first := a.Keys-a.Tokens+i+1, 0
+			if a.Window > 0 {
+				first = max(0, end-a.Window)
+			}
+			p, highest, sum := make([]float64, end-first), math.Inf(-1), 0.0
 			for j := range p {
 				for d := range a.HeadDim {
-					p[j] += float64(q[at+d]) * float64(k[(j*a.KVHeads+kv)*a.HeadDim+d])
+					p[j] += float64(q[at+d]) * float64(k[((first+j)*a.KVHeads+kv)*a.HeadDim+d])
 				}
 				p[j] *= float64(a.Scale)
+				if a.Softcap > 0 {
+					p[j] = float64(a.Softcap) * math.Tanh(p[j]/float64(a.Softcap))
+				}
 				highest = max(highest, p[j])
 			}
 			for j := range p {
@@ -29,7 +35,7 @@ func naiveAttention(q, k, v []float32, a AttentionShape) []float64 {
 			}
 			for j := range p {
 				for d := range a.HeadDim {
-					dst[at+d] += p[j] / sum * float64(v[(j*a.KVHeads+kv)*a.HeadDim+d])
+					dst[at+d] += p[j] / sum * float64(v[((first+j)*a.KVHeads+kv)*a.HeadDim+d])
 				}
 			}
 		}
@@ -46,6 +52,11 @@ func TestAttention(t *testing.T) {
 		{Tokens: 70, Keys: 70, Heads: 3, KVHeads: 3, HeadDim: 64},
 		{Tokens: 5, Keys: 49, Heads: 2, KVHeads: 2, HeadDim: 80},
 		{Tokens: 0, Keys: 3, Heads: 2, KVHeads: 2, HeadDim: 4},
+		{Tokens: 3, Keys: 9, Heads: 2, KVHeads: 1, HeadDim: 8, Window: 1},
+		{Tokens: 33, Keys: 65, Heads: 4, KVHeads: 2, HeadDim: 33, Window: 7},
+		{Tokens: 70, Keys: 70, Heads: 2, KVHeads: 2, HeadDim: 24, Window: 33, Softcap: 5},
+		{Tokens: 13, Keys: 40, Heads: 2, KVHeads: 1, HeadDim: 16, Window: 100, Softcap: 50},
+		{Tokens: 13, Keys: 13, Heads: 4, KVHeads: 2, HeadDim: 24, Softcap: 0.5},
 	}
 	eachPath(t, func(t *testing.T, p *Path) {
 		rng := rand.New(rand.NewPCG(10, 0))
@@ -91,6 +102,33 @@ func TestAttentionIndependentOfTokens(t *testing.T) {
 			got := make([]float32, shape.Tokens*row)
 			w.Attention(got, q[part.first*row:part.end*row], k[:keys], v[:keys], shape)
 			sameBits(t, fmt.Sprint(part), got, all[part.first*row:part.end*row])
+		}
+	})
+}
+
+// A query sees its window as if there was nothing before it, to the bit, whatever it is computed with.
+func TestAttentionWindow(t *testing.T) {
+	eachPath(t, func(t *testing.T, p *Path) {
+		rng := rand.New(rand.NewPCG(15, 0))
+		const heads, kvHeads, dim, tokens, keys = 4, 2, 40, 61, 83
+		row, keyRow := heads*dim, kvHeads*dim
+		q, k, v := normals(rng, tokens*row), normals(rng, keys*keyRow), normals(rng, keys*keyRow)
+		k[3], v[40*keyRow] = float32(math.NaN()), float32(math.Inf(1)) // only those that see them are touched
+		w := p.NewWorker()
+		for _, window := range []int{1, 2, 11, 12, 13, 50, 82, 83, 1000} {
+			for _, softcap := range []float32{0, 2} {
+				shape := AttentionShape{Tokens: tokens, Keys: keys, Heads: heads, KVHeads: kvHeads, HeadDim: dim, Scale: 0.15, Window: window, Softcap: softcap}
+				together := make([]float32, len(q))
+				w.Attention(together, q, k, v, shape)
+				for i := range tokens {
+					end := keys - tokens + i + 1
+					first := max(0, end-window)
+					alone, got := shape, make([]float32, row)
+					alone.Tokens, alone.Keys, alone.Window = 1, end-first, 0
+					w.Attention(got, q[i*row:(i+1)*row], k[first*keyRow:end*keyRow], v[first*keyRow:end*keyRow], alone)
+					sameBits(t, fmt.Sprintf("window %d, query %d", window, i), together[i*row:(i+1)*row], got)
+				}
+			}
 		}
 	})
 }

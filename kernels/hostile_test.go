@@ -59,15 +59,19 @@ func TestMatMulHostileBlocks(t *testing.T) {
 
 func TestAttentionHostile(t *testing.T) {
 	eachHostile(t, func(t *testing.T, p *Path, rng *rand.Rand, value float32) {
-		a := AttentionShape{Tokens: 9, Keys: 11, Heads: 2, KVHeads: 1, HeadDim: 13, Scale: 0.1}
-		nq, nk := a.Tokens*a.Heads*a.HeadDim, a.Keys*a.KVHeads*a.HeadDim
-		for broken := range 3 {
-			inputs := [3][]float32{normals(rng, nq), normals(rng, nk), normals(rng, nk)}
-			inputs[broken] = spoilt(rng, len(inputs[broken]), value)
-			got := make([]float32, nq)
-			p.NewWorker().Attention(got, inputs[0], inputs[1], inputs[2], a)
-			for i, want := range naiveAttention(inputs[0], inputs[1], inputs[2], a) {
-				near(t, "value", i, float64(got[i]), want, 2e-6)
+		whole := AttentionShape{Tokens: 9, Keys: 11, Heads: 2, KVHeads: 1, HeadDim: 13, Scale: 0.1}
+		capped := whole
+		capped.Window, capped.Softcap = 5, 3
+		for _, a := range []AttentionShape{whole, capped} {
+			nq, nk := a.Tokens*a.Heads*a.HeadDim, a.Keys*a.KVHeads*a.HeadDim
+			for broken := range 3 {
+				inputs := [3][]float32{normals(rng, nq), normals(rng, nk), normals(rng, nk)}
+				inputs[broken] = spoilt(rng, len(inputs[broken]), value)
+				got := make([]float32, nq)
+				p.NewWorker().Attention(got, inputs[0], inputs[1], inputs[2], a)
+				for i, want := range naiveAttention(inputs[0], inputs[1], inputs[2], a) {
+					near(t, "value", i, float64(got[i]), want, 2e-6)
+				}
 			}
 		}
 	})

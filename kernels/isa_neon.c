@@ -7,5 +7,5 @@
 #include "head.h"
 #include "unpack.h"
 
-const struct isa isa_neon = {&gemm_neon, unpack, expand, softmax, rms_norm, rope, swiglu, add, head};
+const struct isa isa_neon = {&gemm_neon, unpack, expand, softmax, softcap, rms_norm, rope, swiglu, add, head};
 #endif

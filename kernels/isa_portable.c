@@ -5,4 +5,4 @@
 #include "head.h"
 #include "unpack.h"
 
-const struct isa isa_portable = {&gemm_portable, unpack, expand, softmax, rms_norm, rope, swiglu, add, head};
+const struct isa isa_portable = {&gemm_portable, unpack, expand, softmax, softcap, rms_norm, rope, swiglu, add, head};

@@ -85,8 +85,10 @@ struct isa {
   void (*unpack)(float *dst, int format, const uint8_t *src, int64_t weights);
   void (*expand)(float *dst, const float *stored, const uint8_t *mask, int64_t cols);
 
-  // row [n] becomes e^(scale·row - max); returns 1 / its sum.
-  float (*softmax)(float *row, int64_t n, float scale);
+  // z [n] = scale·row, of which softcap makes cap·tanh(z / cap) unless cap is 0; row becomes e^(z - max), and what softmax
+  // returns is 1 / its sum.
+  float (*softmax)(float *row, int64_t n, float scale, float cap);
+  void (*softcap)(float *row, int64_t n, float scale, float cap);
   void (*rms_norm)(float *dst, const float *x, const float *weight, int64_t tokens, int64_t hidden, float eps);
   void (*rope)(float *x, int64_t tokens, int64_t heads, int64_t dim, const float *cosine, const float *sine,
                int interleaved);
@@ -139,8 +141,14 @@ void finch_multiply(const struct path *p, float *dst, int64_t stride, const uint
                     int64_t end, int64_t cols, int format, int64_t block_weights, int64_t block_bytes,
                     const uint8_t *data, const uint8_t *mask, const uint32_t *row_start, uint32_t *panel, float *rows);
 
-void finch_attention(const struct isa *isa, float *dst, const float *q, const float *k, const float *v, int64_t tokens,
-                     int64_t keys, int64_t heads, int64_t kv_heads, int64_t dim, float scale, float *scratch);
+// AttentionShape of elementwise.go; a window of as many keys as there are is none.
+struct attention {
+  int64_t tokens, keys, heads, kv_heads, dim, window;
+  float scale, softcap;
+};
+
+void finch_attention(const struct isa *isa, float *dst, const float *q, const float *k, const float *v,
+                     const struct attention *a, float *scratch);
 int64_t finch_attention_scratch(const struct isa *isa, int64_t keys, int64_t dim);
 
 void finch_rms_norm(const struct isa *isa, float *dst, const float *x, const float *weight, int64_t tokens,

@@ -93,3 +93,20 @@ FN vec v_exp(vec x) {
   const vec p = v_exp_parts(x, &n);
   return v_scale(p, n);
 }
+
+FN vec v_abs(vec x) { return v_max(x, v_sub(v_set(0), x)); }
+
+// tanh x to about two units in the last place. Below 0.6 a polynomial, minimax with relative error 3e-9, since 1 - e^-2x
+// would cancel there.
+FN vec v_tanh(vec x) {
+  const vec square = v_mul(x, x), magnitude = v_abs(x);
+  vec p = v_set(-0.0058951583f);
+  p = v_fma(p, square, v_set(0.020795972f));
+  p = v_fma(p, square, v_set(-0.053783830f));
+  p = v_fma(p, square, v_set(0.13331924f));
+  p = v_fma(p, square, v_set(-0.33333298f));
+  const vec near = v_fma(v_mul(p, square), x, x);
+  const vec far = v_sub(v_set(1), v_div(v_set(2), v_add(v_exp(v_add(magnitude, magnitude)), v_set(1))));
+  const vec signed_far = v_select(m_lt(x, v_set(0)), v_sub(v_set(0), far), far);
+  return v_select(m_lt(magnitude, v_set(0.6f)), near, signed_far);
+}
