@@ -138,9 +138,9 @@ func (r *inspection) model(m *model.Model) {
 	matrix("token_embd", m.Embedding)
 	for b := range m.Network.Blocks {
 		block := &m.Network.Blocks[b]
-		for k, l := range block.Layers {
-			if !block.Drops(model.Kind(k)) {
-				matrix(model.LayerName(b, model.Kind(k)), l)
+		for _, k := range m.Kinds() {
+			if !block.Drops(k) {
+				matrix(model.LayerName(b, k), block.Layers[k])
 			}
 		}
 	}

@@ -106,7 +106,7 @@ func ggufOf(t *testing.T, change func(*gguf.Header)) []byte {
 	for b := range m.Blocks {
 		add(fmt.Sprintf("blk.%d.attn_norm", b), 32)
 		add(fmt.Sprintf("blk.%d.ffn_norm", b), 32)
-		for k := range model.NumKinds {
+		for _, k := range m.Kinds() {
 			rows, cols := m.Shape(k)
 			add(model.LayerName(b, k), uint64(cols), uint64(rows))
 		}

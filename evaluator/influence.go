@@ -16,7 +16,7 @@ func (e *Engine) Influence(ctx context.Context, slice Slice) ([]float64, error) 
 		ids := slice.Corpus.ids(slice.Sequences[i])
 		sums[i] = make([]float64, blocks)
 		x := make([]float32, len(ids)*width)
-		if err := w.runner.Embed(x, ids); err != nil {
+		if err := w.runner.Embed(x, ids, len(ids)); err != nil {
 			return err
 		}
 		before := make([]float32, len(x))

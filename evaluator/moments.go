@@ -15,6 +15,7 @@ type moments [model.NumKinds]*moment
 // moment sums the products of the columns of one input with each other, over the units of one wave after the other.
 type moment struct {
 	cols     int
+	rows     int       // inputs that were seen: one for each token, or more where each uses several experts
 	squares  []float64 // [cols]
 	products []float64 // [cols, cols], of which each strip has its rows up to the diagonal; nil: squares are enough
 	wave     []part    // one for each unit
@@ -30,7 +31,7 @@ type part struct {
 // newMoments makes room for what is wanted of a block.
 func (g *gathering) newMoments(block int) *moments {
 	var all moments
-	for k := range model.NumKinds {
+	for _, k := range g.engine.model.Kinds() {
 		needs := g.Needs(block, k)
 		if needs == compress.NeedsNothing {
 			continue
@@ -115,6 +116,7 @@ func (all *moments) strips() []strip {
 			continue
 		}
 		for i := range m.wave {
+			m.rows += m.wave[i].tokens
 			for c, v := range m.wave[i].squares {
 				m.squares[c] += v
 			}
@@ -147,17 +149,17 @@ func (s strip) add(w *kernels.Worker, b *pool) {
 	}
 }
 
-// statistics are the means over all tokens, for each layer of the block of which something is to be known.
+// statistics are the means over all inputs, for each layer of the block of which something is to be known.
 func (g *gathering) statistics(block int, all *moments) (*[model.NumKinds]*compress.Statistics, error) {
 	var means, of [model.NumKinds]*compress.Statistics
-	for k := range model.NumKinds {
+	for _, k := range g.engine.model.Kinds() {
 		if g.Needs(block, k) == compress.NeedsNothing {
 			continue
 		}
 		in := k.Input()
 		if means[in] == nil {
 			var err error
-			if means[in], err = all[in].mean(len(g.Corpus.Tokens)); err != nil {
+			if means[in], err = all[in].mean(); err != nil {
 				return nil, fmt.Errorf("statistics of %s: %w", model.LayerName(block, k), err)
 			}
 		}
@@ -166,16 +168,16 @@ func (g *gathering) statistics(block int, all *moments) (*[model.NumKinds]*compr
 	return &of, nil
 }
 
-// mean divides by the number of tokens. The moment is used up.
-func (m *moment) mean(tokens int) (*compress.Statistics, error) {
-	n := float64(tokens)
+// mean divides by the number of inputs. The moment is used up.
+func (m *moment) mean() (*compress.Statistics, error) {
+	n := float64(m.rows)
 	for c := range m.squares {
 		m.squares[c] /= n
 		if math.IsNaN(m.squares[c]) || math.IsInf(m.squares[c], 0) {
 			return nil, fmt.Errorf("input %d is not finite on the calibration text: the model file is damaged, or a level before it is too coarse", c)
 		}
 	}
-	s := &compress.Statistics{Tokens: tokens, Squares: m.squares, Hessian: m.products}
+	s := &compress.Statistics{Tokens: m.rows, Squares: m.squares, Hessian: m.products}
 	if s.Hessian == nil {
 		return s, nil
 	}

@@ -193,7 +193,7 @@ func (p *pass) begin(ctx context.Context, w *worker, u int) {
 		ids = append(ids, p.corpus.ids(s)[:text.length]...)
 	}
 	x := p.engine.pool.get(values)
-	if err := p.runner(w).Embed(x, ids); err != nil {
+	if err := p.runner(w).Embed(x, ids, text.length); err != nil {
 		p.fail(u, err)
 		return
 	}

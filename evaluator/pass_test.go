@@ -21,7 +21,7 @@ func offspring(m *model.Model, n int) []*model.Network {
 	for range n - 1 {
 		net := m.Network.Clone()
 		for range 1 + r.IntN(3) {
-			b, kind := r.IntN(m.Blocks), r.IntN(int(model.NumKinds))
+			b, kind := r.IntN(m.Blocks), m.Kinds()[r.IntN(len(m.Kinds()))]
 			net.Blocks[b].Layers[kind] = other.Network.Blocks[b].Layers[kind]
 		}
 		if r.IntN(4) == 0 {
@@ -258,8 +258,8 @@ func TestStreamingReadsAhead(t *testing.T) {
 	e := newEngine(t, m, Options{Path: kernels.Paths()[0], Workers: 1, Context: 32, Memory: 1, NoTeacher: true})
 	depth := map[*byte]int{}
 	for b := range blocks {
-		for _, w := range m.Network.Blocks[b].Layers {
-			depth[&w.Data[0]] = b + 1
+		for _, k := range m.Kinds() {
+			depth[&m.Network.Blocks[b].Layers[k].Data[0]] = b + 1
 		}
 	}
 	var order []string

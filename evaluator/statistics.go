@@ -34,7 +34,7 @@ func (e *Engine) Statistics(ctx context.Context, c *Calibration) error {
 	defer e.mu.Unlock()
 	last := -1
 	for block := range e.model.Blocks {
-		if c.wants(block) {
+		if c.wants(e.model.Kinds(), block) {
 			last = block
 		}
 	}
@@ -59,8 +59,8 @@ func (e *Engine) Statistics(ctx context.Context, c *Calibration) error {
 }
 
 // wants says that something is to be known of a block.
-func (c *Calibration) wants(block int) bool {
-	for k := range model.NumKinds {
+func (c *Calibration) wants(kinds []model.Kind, block int) bool {
+	for _, k := range kinds {
 		if c.Needs(block, k) != compress.NeedsNothing {
 			return true
 		}
@@ -86,7 +86,7 @@ func (g *gathering) embed(ctx context.Context) error {
 		for _, s := range u.sequences {
 			ids = append(ids, g.Corpus.ids(s)...)
 		}
-		if err := w.runner.Embed(x, ids); err != nil {
+		if err := w.runner.Embed(x, ids, u.length); err != nil {
 			return err
 		}
 		return g.store(u, x)
@@ -96,7 +96,7 @@ func (g *gathering) embed(ctx context.Context) error {
 // block takes the text through one block or, through the last, as far as its layers.
 func (g *gathering) block(ctx context.Context, block int, last bool) error {
 	through := &g.engine.model.Network.Blocks[block]
-	if g.wants(block) {
+	if g.wants(g.engine.model.Kinds(), block) {
 		proceed := !last && g.Through == nil
 		if err := g.gather(ctx, block, proceed); err != nil || proceed || last {
 			return err

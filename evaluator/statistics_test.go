@@ -71,7 +71,7 @@ func TestStatisticsAreMeansOfTheInputs(t *testing.T) {
 
 			r := model.NewRunner(m, p, c.Sequence)
 			x := make([]float32, len(c.Tokens)*m.Hidden)
-			if err := r.Embed(x, c.Tokens); err != nil {
+			if err := r.Embed(x, c.Tokens, c.Sequence); err != nil {
 				t.Fatal(err)
 			}
 			for b := range m.Network.Blocks {
@@ -79,7 +79,7 @@ func TestStatisticsAreMeansOfTheInputs(t *testing.T) {
 				r.BlockInputs(x, &m.Network.Blocks[b], c.Sequence, func(k model.Kind, in []float32) {
 					inputs[k] = append([]float32(nil), in...)
 				})
-				for k := range model.NumKinds {
+				for _, k := range m.Kinds() {
 					s, what := got[b][k], fmt.Sprintf("%s %s %s", name, p.Name(), model.LayerName(b, k))
 					if in := k.Input(); in != k {
 						if s != got[b][in] {
@@ -181,7 +181,8 @@ func TestStatisticsArePositiveSemidefinite(t *testing.T) {
 	e := newEngine(t, m, Options{Path: kernels.Paths()[0].Exact(), Workers: 2, Context: 32, NoTeacher: true})
 	for tokens, c := range map[int]*Corpus{32: corpus(t, 1, 32), 1280: corpus(t, 40, 32)} { // 32: of a rank below its size
 		for b, block := range collect(t, e, Calibration{Corpus: c, Needs: everything}) {
-			for k, s := range block {
+			for _, k := range m.Kinds() {
+				s := block[k]
 				n := len(s.Squares)
 				var eigen mat.EigenSym
 				if !eigen.Factorize(mat.NewSymDense(n, s.Hessian), false) {
@@ -189,7 +190,7 @@ func TestStatisticsArePositiveSemidefinite(t *testing.T) {
 				}
 				values := eigen.Values(nil) // ascending
 				if values[0] < -1e-6*values[n-1] {
-					t.Errorf("%d tokens, %s: eigenvalues from %g to %g", tokens, model.LayerName(b, model.Kind(k)), values[0], values[n-1])
+					t.Errorf("%d tokens, %s: eigenvalues from %g to %g", tokens, model.LayerName(b, k), values[0], values[n-1])
 				}
 			}
 		}
@@ -255,7 +256,7 @@ func TestStatisticsStop(t *testing.T) {
 		t.Errorf("with its context: %v", err)
 	}
 	broken := testmodel.Llama(1, 3, 64, 96, vocab)
-	broken.Network.Blocks[1].MLPNorm[7] = float32(math.Inf(1))
+	broken.Network.Blocks[1].Parts[model.FFNNorm][7] = float32(math.Inf(1))
 	e = newEngine(t, broken, e.options)
 	err = e.Statistics(context.Background(), &Calibration{Corpus: c, Needs: everything,
 		Take: func(int, *[model.NumKinds]*compress.Statistics) error { return nil }})

@@ -32,21 +32,17 @@ type node struct {
 // blockKey tells blocks apart that compute different things: what a dropped sublayer holds does not matter.
 type blockKey struct {
 	layers            [model.NumKinds]*kernels.Matrix
-	attnNorm, mlpNorm *float32
+	parts             *model.Parts
+	dropAttn, dropMLP bool
+	local             bool
 }
 
 func keyOf(b *model.Block) blockKey {
-	var k blockKey
+	k := blockKey{parts: b.Parts, dropAttn: b.DropAttn, dropMLP: b.DropMLP, local: b.Local}
 	for kind, m := range b.Layers {
 		if !b.Drops(model.Kind(kind)) {
 			k.layers[kind] = m
 		}
-	}
-	if !b.DropAttn {
-		k.attnNorm = &b.AttnNorm[0]
-	}
-	if !b.DropMLP {
-		k.mlpNorm = &b.MLPNorm[0]
 	}
 	return k
 }
@@ -111,7 +107,7 @@ func (t *tree) matrices(of func(*node) bool) []*kernels.Matrix {
 			continue
 		}
 		for kind, m := range n.block.Layers {
-			if !n.block.Drops(model.Kind(kind)) && !seen[m] {
+			if m != nil && !n.block.Drops(model.Kind(kind)) && !seen[m] {
 				seen[m] = true
 				list = append(list, m)
 			}

@@ -21,11 +21,11 @@ func (r *run) scoreKey(n *model.Network, slice string) string {
 		evaluator.Version, runtime.GOARCH, r.engine.Path(), r.Config.Search.Fitness, r.topK(), r.Model.Hash, slice)
 	for b := range n.Blocks {
 		block := &n.Blocks[b]
-		for k, w := range block.Layers {
-			if block.Drops(model.Kind(k)) {
+		for _, k := range r.Model.Kinds() {
+			if block.Drops(k) {
 				fmt.Fprintln(h, "dropped")
 			} else {
-				fmt.Fprintln(h, r.keys[w])
+				fmt.Fprintln(h, r.keys[block.Layers[k]])
 			}
 		}
 	}

@@ -149,10 +149,12 @@ func (t *Task) fittingBytes(dir string, workers int, limit int64) int64 {
 		return 0
 	}
 	var moments, weights, inputs int64
-	for k := range model.NumKinds {
+	var seen [model.NumKinds]bool
+	for _, k := range t.Model.Kinds() {
 		rows, cols := t.Model.Shape(k)
 		weights = max(weights, int64(rows)*int64(cols))
-		if k.Input() == k {
+		if in := k.Input(); !seen[in] {
+			seen[in] = true
 			moments += int64(cols) * int64(cols)
 			inputs += int64(cols)
 		}
@@ -169,7 +171,7 @@ func (t *Task) fittingBytes(dir string, workers int, limit int64) int64 {
 // two units the streams at all boundaries, from which offspring branch off, and those that wait for the head.
 func (t *Task) activationBytes(workers int) int64 {
 	tokens := int64(max(1024, t.Calibration.Sequence, t.Evaluation.Sequence))
-	width := int64(t.Model.MLP + t.Model.Hidden + t.Model.Heads*t.Model.HeadDim)
+	width := int64(t.Model.Inner() + t.Model.Hidden + t.Model.Heads*t.Model.HeadDim)
 	return int64(workers)*tokens*width*4*4 + 2*tokens*int64(t.Model.Blocks+8)*int64(4*t.Model.Hidden)
 }
 

@@ -59,10 +59,11 @@ type represent func(*layer, levelChoice) (*kernels.Matrix, compress.Info, error)
 // Layers without a choice are no sites; what they cost is part of their gate's cost, or of the fixed cost.
 func (t *Task) problem(r represent) (*Problem, error) {
 	p := &Problem{Task: t, Space: &search.Space{}, fixed: cost{file: t.target.Fixed()}}
-	kinds := int(model.NumKinds)
+	kinds := t.Model.Kinds()
+	first := slices.IndexFunc(kinds, func(k model.Kind) bool { return !k.IsAttention() })
 	for b := range t.Model.Blocks {
-		layers := t.layers[b*kinds : (b+1)*kinds]
-		attn, mlp := layers[:model.FFNGate], layers[model.FFNGate:]
+		layers := t.layers[b*len(kinds) : (b+1)*len(kinds)]
+		attn, mlp := layers[:first], layers[first:]
 		groups := []group{{"attn", attn, true, false}, {"mlp", mlp, false, true}}
 		if t.Config.Search.WholeBlocks {
 			groups = []group{{"block", layers, true, true}}
@@ -87,10 +88,10 @@ type group struct {
 func (p *Problem) addGroup(block int, g group, r represent) error {
 	var rest cost // of the group, apart from its sites
 	if g.attn {
-		rest.file += p.target.Norm()
+		rest.file += p.target.Parts(true)
 	}
 	if g.mlp {
-		rest.file += p.target.Norm()
+		rest.file += p.target.Parts(false)
 	}
 	gate := -1
 	if p.Config.Levels.Drops() {

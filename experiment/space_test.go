@@ -30,8 +30,8 @@ target = "gguf"`))
 	// Rows of 64 and 96 do not hold q4_k's blocks of 256: it falls back to q5_0, which is then listed once, and the levels
 	// are sorted by their cost.
 	for i, s := range p.Space.Sites {
-		kind := model.Kind(i % 7)
-		weights := []int64{tinyQ, tinyK, tinyV, tinyO, tinyMLP, tinyMLP, tinyMLP}[kind]
+		kind := p.Model.Kinds()[i%7]
+		weights := []int64{tinyQ, tinyK, tinyV, tinyO, tinyMLP, tinyMLP, tinyMLP}[i%7]
 		if s.Name != model.LayerName(i/7, kind) || s.Kind != kind.String() || s.Block != i/7 || s.Gate != -1 || s.Weights != weights {
 			t.Errorf("site %d is %+v", i, s)
 		}
@@ -120,7 +120,7 @@ target = "packed"`))
 		t.Fatal(err)
 	}
 	target := p.target
-	file := target.Norm()
+	file := target.Parts(true)
 	for _, weights := range []int64{tinyQ, tinyK, tinyV, tinyO} {
 		file += target.Layer(compress.Info{Format: kernels.Q4_0, Rows: int(weights / 64), Cols: 64, Bytes: blocks(weights, 18)})
 	}
@@ -168,7 +168,7 @@ func TestSpaceOfBytes(t *testing.T) {
 		p := build(t, place.session(t, "a.db"), place.experiment(t, `levels = ["q4_0", "q8_0", "f16"]
 budget = { bytes = "400kB" }
 target = "`+target+`"`))
-		want := search.Constraint{Name: "bytes of the " + target + " file", Limit: 400_000, Fixed: p.target.Fixed() + 6*p.target.Norm()}
+		want := search.Constraint{Name: "bytes of the " + target + " file", Limit: 400_000, Fixed: p.target.Fixed() + 3*p.target.Parts(true) + 3*p.target.Parts(false)}
 		if p.Space.Constraints[0] != want {
 			t.Errorf("%+v, want %+v", p.Space.Constraints[0], want)
 		}

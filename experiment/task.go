@@ -95,9 +95,9 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 // original refuses models that are somebody's winner: what was dropped or pruned cannot be searched over.
 func original(m *model.Model) error {
 	for b := range m.Network.Blocks {
-		for k, w := range m.Network.Blocks[b].Layers {
-			if m.Network.Blocks[b].Drops(model.Kind(k)) || w.Mask != nil {
-				return fmt.Errorf("%s of %s is dropped or sparse already: give the original model", model.LayerName(b, model.Kind(k)), m.Ref)
+		for _, k := range m.Kinds() {
+			if block := &m.Network.Blocks[b]; block.Drops(k) || block.Layers[k].Mask != nil {
+				return fmt.Errorf("%s of %s is dropped or sparse already: give the original model", model.LayerName(b, k), m.Ref)
 			}
 		}
 	}
@@ -107,7 +107,7 @@ func original(m *model.Model) error {
 // layOut lists the layers and what each may become.
 func (t *Task) layOut() error {
 	for b := range t.Model.Network.Blocks {
-		for k := range model.NumKinds {
+		for _, k := range t.Model.Kinds() {
 			dense := t.Model.Network.Blocks[b].Layers[k]
 			l := layer{block: b, kind: k, dense: dense, source: compress.Source{
 				Name: model.LayerName(b, k), Rows: dense.Rows, Cols: dense.Cols,

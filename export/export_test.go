@@ -44,14 +44,15 @@ func open(t *testing.T, ref string) *model.Model {
 func candidate(t *testing.T, rng *rand.Rand, m *model.Model, target Target, levels ...string) (*model.Network, int64) {
 	t.Helper()
 	n := m.Network.Clone()
-	size := target.Fixed() + int64(2*m.Blocks)*target.Norm()
+	size := target.Fixed() + int64(m.Blocks)*(target.Parts(true)+target.Parts(false))
 	for b := range n.Blocks {
-		for k, dense := range n.Blocks[b].Layers {
+		for _, k := range m.Kinds() {
+			dense := n.Blocks[b].Layers[k]
 			level, err := compress.ParseLevel(levels[rng.IntN(len(levels))])
 			if err != nil {
 				t.Fatal(err)
 			}
-			layer := compress.Layer{Name: model.LayerName(b, model.Kind(k)), Rows: dense.Rows, Cols: dense.Cols, Weights: make([]float32, dense.Rows*dense.Cols)}
+			layer := compress.Layer{Name: model.LayerName(b, k), Rows: dense.Rows, Cols: dense.Cols, Weights: make([]float32, dense.Rows*dense.Cols)}
 			kernels.UnpackBlocks(layer.Weights, dense.Format, dense.Data)
 			w, err := compress.Compress(layer, level)
 			if err != nil {
@@ -152,13 +153,13 @@ func TestPacked(t *testing.T) {
 				for b := range n.Blocks {
 					block := &n.Blocks[b]
 					if block.DropAttn = rng.IntN(4) == 0; block.DropAttn {
-						sum -= target.Norm()
+						sum -= target.Parts(true)
 					}
 					if block.DropMLP = rng.IntN(4) == 0; block.DropMLP {
-						sum -= target.Norm()
+						sum -= target.Parts(false)
 					}
-					for k, w := range block.Layers {
-						if block.Drops(model.Kind(k)) {
+					for _, k := range m.Kinds() {
+						if w := block.Layers[k]; block.Drops(k) {
 							sum -= target.Layer(compress.Info{Bytes: w.Bytes(), Sparse: w.Mask != nil})
 						}
 					}
@@ -172,9 +173,9 @@ func TestPacked(t *testing.T) {
 					if was.DropAttn != is.DropAttn || was.DropMLP != is.DropMLP {
 						t.Errorf("block %d: dropped are %v, %v, were %v, %v", b, is.DropAttn, is.DropMLP, was.DropAttn, was.DropMLP)
 					}
-					for k, w := range was.Layers {
-						if !was.Drops(model.Kind(k)) && !sameMatrix(w, is.Layers[k]) {
-							t.Errorf("%s is stored otherwise", model.LayerName(b, model.Kind(k)))
+					for _, k := range m.Kinds() {
+						if !was.Drops(k) && !sameMatrix(was.Layers[k], is.Layers[k]) {
+							t.Errorf("%s is stored otherwise", model.LayerName(b, k))
 						}
 					}
 				}

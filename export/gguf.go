@@ -38,6 +38,7 @@ func newGGUF(m *model.Model) (*ggufTarget, error) {
 	meta = set(meta, fileTypeKey, gguf.ValueOf(uint32(0)))
 	meta = set(meta, quantizationKey, gguf.ValueOf(uint32(2))) // GGML_QNT_VERSION
 	meta = set(meta, blockCountKey(m), gguf.ValueOf(uint32(m.Blocks)))
+	meta = setWindows(meta, m, &m.Network)
 	t := &ggufTarget{m: m, meta: meta, alignment: gguf.DefaultAlignment}
 	for _, kv := range meta {
 		if n, ok := kv.Value.Uint(); ok && kv.Key == alignmentKey {
@@ -48,8 +49,9 @@ func newGGUF(m *model.Model) (*ggufTarget, error) {
 		return nil, err
 	}
 	for b := range m.Network.Blocks {
-		t.fixed -= 2 * t.Norm()
-		for _, l := range m.Network.Blocks[b].Layers {
+		t.fixed -= t.Parts(true) + t.Parts(false)
+		for _, k := range m.Kinds() {
+			l := m.Network.Blocks[b].Layers[k]
 			t.fixed -= t.bytes(l.Format, l.Rows, l.Cols)
 		}
 	}
@@ -66,13 +68,23 @@ func set(kvs []gguf.KV, key string, v gguf.Value) []gguf.KV {
 	return append(kvs, gguf.KV{Key: key, Value: v})
 }
 
+// setWindows says which blocks of a network have a window, if they differ in that.
+func setWindows(kvs []gguf.KV, m *model.Model, n *model.Network) []gguf.KV {
+	if key, pattern := m.WindowPattern(n); pattern != nil {
+		return set(kvs, key, gguf.ArrayOf(pattern))
+	}
+	return kvs
+}
+
 func (t *ggufTarget) Fixed() int64 { return t.fixed }
 
 func (t *ggufTarget) Layer(info compress.Info) int64 {
 	return t.bytes(info.Format, info.Rows, info.Cols)
 }
 
-func (t *ggufTarget) Norm() int64 { return t.bytes(kernels.F32, 1, t.m.Hidden) }
+func (t *ggufTarget) Parts(attention bool) int64 {
+	return parts(t.m, attention, func(rows, cols int) int64 { return t.bytes(kernels.F32, rows, cols) })
+}
 
 // bytes is what the data of a dense matrix takes.
 func (t *ggufTarget) bytes(f kernels.Format, rows, cols int) int64 {
@@ -93,18 +105,25 @@ func (t *ggufTarget) Write(w io.Writer, n *model.Network) error {
 		return err
 	}
 	return gguf.Write(w, h, func(i int, w io.Writer) error {
-		switch list[i].part {
+		e := list[i].Matrix
+		switch list[i].Part {
+		case model.AttnQBias.String(), model.AttnKBias.String():
+			if t.m.PermutesQK() {
+				column := *e
+				column.Rows, column.Cols = e.Cols, 1
+				return writeRows(w, &column, func(r int) int { return halvesRow(r, t.m.HeadDim) })
+			}
 		case model.AttnQ.String(), model.AttnK.String():
-			if !t.m.RopeInterleaved {
-				return writeRows(w, list[i].w, func(r int) int { return halvesRow(r, t.m.HeadDim) })
+			if t.m.PermutesQK() {
+				return writeRows(w, e, func(r int) int { return halvesRow(r, t.m.HeadDim) })
 			}
 		}
-		return writeRows(w, list[i].w, func(r int) int { return r })
+		return writeRows(w, e, func(r int) int { return r })
 	})
 }
 
 // layOut describes the file of a network, blocks renumbered, and what goes into its tensors.
-func (t *ggufTarget) layOut(n *model.Network) (gguf.Header, []tensor, error) {
+func (t *ggufTarget) layOut(n *model.Network) (gguf.Header, []model.Tensor, error) {
 	number := make([]int, len(n.Blocks)) // in the file
 	kept := 0
 	for b := range n.Blocks {
@@ -119,24 +138,32 @@ func (t *ggufTarget) layOut(n *model.Network) (gguf.Header, []tensor, error) {
 	if kept == 0 {
 		return gguf.Header{}, nil, ErrNoBlocks
 	}
+	if err := t.m.GGUFLoss(kept); err != nil {
+		return gguf.Header{}, nil, err
+	}
 	h := gguf.Header{Meta: set(t.meta, fileTypeKey, gguf.ValueOf(fileType(n)))}
 	h.Meta = set(h.Meta, blockCountKey(t.m), gguf.ValueOf(uint32(kept)))
-	list := tensors(t.m, n)
+	h.Meta = setWindows(h.Meta, t.m, n)
+	list := t.m.Tensors(n)
 	for i := range list {
 		e := &list[i]
-		if e.w.Mask != nil && e.w.Format.BlockWeights() > 1 {
-			return gguf.Header{}, nil, fmt.Errorf("%s is sparse with %s values, whose blocks a GGUF cannot spread over the zeros between them: write a packed file", e.name(), e.w.Format)
+		w := e.Matrix
+		if w.Mask != nil && w.Format.BlockWeights() > 1 {
+			return gguf.Header{}, nil, fmt.Errorf("%s is sparse with %s values, whose blocks a GGUF cannot spread over the zeros between them: write a packed file", e.Name(), w.Format)
 		}
-		kind, ok := gguf.TypeOf(e.w.Format)
+		kind, ok := gguf.TypeOf(w.Format)
 		if !ok {
-			return gguf.Header{}, nil, fmt.Errorf("%s is stored in %s, which is no type of GGUF: write a packed file", e.name(), e.w.Format)
+			return gguf.Header{}, nil, fmt.Errorf("%s is stored in %s, which is no type of GGUF: write a packed file", e.Name(), w.Format)
 		}
-		if e.block >= 0 {
-			e.block = number[e.block]
+		if e.Block >= 0 {
+			e.Block = number[e.Block]
 		}
-		spec := gguf.TensorSpec{Name: e.name() + ".weight", Type: kind, Dims: []uint64{uint64(e.w.Cols)}}
-		if !e.norm {
-			spec.Dims = append(spec.Dims, uint64(e.w.Rows))
+		spec := gguf.TensorSpec{Name: model.FileName(e.Name()), Type: kind, Dims: []uint64{uint64(w.Cols)}}
+		switch {
+		case e.Stack > 0:
+			spec.Dims = append(spec.Dims, uint64(w.Rows/e.Stack), uint64(e.Stack))
+		case !e.Vector:
+			spec.Dims = append(spec.Dims, uint64(w.Rows))
 		}
 		h.Tensors = append(h.Tensors, spec)
 	}
@@ -195,7 +222,9 @@ func fileType(n *model.Network) uint32 {
 			continue
 		}
 		for _, l := range n.Blocks[b].Layers {
-			weights[l.Format] += int64(l.Rows) * int64(l.Cols)
+			if l != nil {
+				weights[l.Format] += int64(l.Rows) * int64(l.Cols)
+			}
 		}
 	}
 	most := kernels.Format(0)

@@ -36,12 +36,11 @@ func newPacked(m *model.Model) (*packedTarget, error) {
 }
 
 func (t *packedTarget) Fixed() int64 {
-	tensors, data := int64(3), int64(len(t.metadata))+t.m.Embedding.Bytes()+4*int64(t.m.Hidden)
-	if !t.m.TiedHead {
-		tensors++
-		data += t.m.Head.Bytes()
+	size := t.start + entryBytes + int64(len(t.metadata))
+	for _, e := range outside(t.m) {
+		size += entryBytes + e.Matrix.Bytes()
 	}
-	return t.start + tensors*entryBytes + data
+	return size
 }
 
 func (t *packedTarget) Layer(info compress.Info) int64 {
@@ -52,7 +51,9 @@ func (t *packedTarget) Layer(info compress.Info) int64 {
 	return size
 }
 
-func (t *packedTarget) Norm() int64 { return entryBytes + 4*int64(t.m.Hidden) }
+func (t *packedTarget) Parts(attention bool) int64 {
+	return parts(t.m, attention, func(rows, cols int) int64 { return entryBytes + 4*int64(rows)*int64(cols) })
+}
 
 func (t *packedTarget) Size(n *model.Network) (int64, error) {
 	h, _ := t.layOut(n)
@@ -78,11 +79,11 @@ func (t *packedTarget) layOut(n *model.Network) (h safetensors.Header, parts [][
 		Tensors:  []safetensors.TensorSpec{{Name: model.PackedDescription, DType: safetensors.U8, Shape: []int{len(t.metadata)}}},
 	}
 	parts = [][]byte{t.metadata}
-	for _, e := range tensors(t.m, n) {
-		h.Tensors = append(h.Tensors, model.PackedTensors(e.name(), e.w)...)
-		parts = append(parts, e.w.Data)
-		if e.w.Mask != nil {
-			parts = append(parts, e.w.Mask)
+	for _, e := range t.m.Tensors(n) {
+		h.Tensors = append(h.Tensors, model.PackedTensors(e.Name(), e.Matrix)...)
+		parts = append(parts, e.Matrix.Data)
+		if e.Matrix.Mask != nil {
+			parts = append(parts, e.Matrix.Mask)
 		}
 	}
 	h.MinBytes = t.start - 8 + int64(len(h.Tensors))*entryBytes

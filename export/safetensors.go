@@ -20,27 +20,24 @@ var entryBytes = align(int64(len(fmt.Sprintf(`"model.layers.99999.post_attention
 type safetensorsTarget struct{ m *model.Model }
 
 func (t safetensorsTarget) Fixed() int64 {
-	tensors, weights := int64(2), int64(t.m.Vocab+1)*int64(t.m.Hidden) // embedding and last norm
-	if !t.m.TiedHead {
-		tensors++
-		weights += int64(t.m.Vocab) * int64(t.m.Hidden)
+	size := 8 + align(int64(len(`{"__metadata__":{"format":"pt"}}`)), 8)
+	for _, e := range outside(t.m) {
+		size += entryBytes + 2*int64(e.Matrix.Rows)*int64(e.Matrix.Cols)
 	}
-	return 8 + align(int64(len(`{"__metadata__":{"format":"pt"}}`)), 8) + tensors*entryBytes + 2*weights
+	return size
 }
 
 func (safetensorsTarget) Layer(info compress.Info) int64 { return entryBytes + 2*info.Weights() }
 
-func (t safetensorsTarget) Norm() int64 { return entryBytes + 2*int64(t.m.Hidden) }
+func (t safetensorsTarget) Parts(attention bool) int64 {
+	return parts(t.m, attention, func(rows, cols int) int64 { return entryBytes + 2*int64(rows)*int64(cols) })
+}
 
 func (t safetensorsTarget) Size(n *model.Network) (int64, error) {
 	size := t.Fixed()
-	for _, e := range tensors(t.m, n) {
-		switch {
-		case e.block < 0:
-		case e.norm:
-			size += t.Norm()
-		default:
-			size += t.Layer(compress.Info{Rows: e.w.Rows, Cols: e.w.Cols})
+	for _, e := range t.m.Tensors(n) {
+		if e.Block >= 0 {
+			size += t.Layer(compress.Info{Rows: e.Matrix.Rows, Cols: e.Matrix.Cols})
 		}
 	}
 	return size, nil

@@ -4,7 +4,7 @@
 // rearranged where GGUF asks for it: the rows of q and k of a Hugging Face model move, whole, to llama.cpp's order of rotary
 // pairs, and the zeros of a sparse layer of plain numbers are written out.
 //
-// A search counts bytes as a sum over layers (Fixed, Layer, Norm), so a file must have the size that the sum promises. What
+// A search counts bytes as a sum over layers (Fixed, Layer, Parts), so a file must have the size that the sum promises. What
 // formats do not quite add up is settled as follows. In safetensors files (safetensors, packed) the length of the header
 // depends on the digits of offsets: it is padded with spaces, which the format provides for, to a bound for each tensor. In
 // GGUF only the number of blocks matters: a network with all of its blocks has exactly the promised size. One that lost
@@ -28,8 +28,8 @@ type Target interface {
 	Fixed() int64
 	// Layer is what a layer adds at a level. Where the format has no sparse type, a sparse layer costs as much as a dense one.
 	Layer(info compress.Info) int64
-	// Norm is what the norm of a kept sublayer adds.
-	Norm() int64
+	// Parts is what a kept sublayer, attention or MLP, adds beside its layers: norms, biases, the router of a mixture.
+	Parts(attention bool) int64
 
 	// Size is the exact size of the file of a network: the sum of the above, or less after lost blocks (see the package
 	// comment). The error says why the format cannot hold the network.

@@ -44,8 +44,8 @@ func asGGUF(t *testing.T, changes map[string]gguf.Value) []byte {
 		prefix := strings.TrimSuffix(LayerName(b, AttnQ), "attn_q")
 		add(prefix+"attn_norm", kernels.F32, ones, uint64(m.Hidden))
 		add(prefix+"ffn_norm", kernels.F32, ones, uint64(m.Hidden))
-		for k, l := range m.Network.Blocks[b].Layers {
-			matrix(LayerName(b, Kind(k)), l)
+		for _, k := range m.Kinds() {
+			matrix(LayerName(b, k), m.Network.Blocks[b].Layers[k])
 		}
 	}
 	var file bytes.Buffer
@@ -70,8 +70,16 @@ func TestGGUFMetadata(t *testing.T) {
 		{"heads per block", map[string]gguf.Value{"llama.attention.head_count_kv": gguf.ArrayOf([]uint32{2, 2})}, "llama.attention.head_count_kv"},
 		{"theta in words", map[string]gguf.Value{"llama.rope.freq_base": gguf.ValueOf("high")}, "llama.rope.freq_base"},
 		{"no epsilon", map[string]gguf.Value{"llama.attention.layer_norm_rms_epsilon": {}}, "epsilon"},
-		{"rope scaling", map[string]gguf.Value{"llama.rope.scaling.type": gguf.ValueOf("yarn")}, `rope scaling "yarn"`},
-		{"partial rope", map[string]gguf.Value{"llama.rope.dimension_count": gguf.ValueOf(uint32(32))}, "partial rotary"},
+		{"rope scaling", map[string]gguf.Value{"llama.rope.scaling.type": gguf.ValueOf("dynamic")}, `rope scaling "dynamic"`},
+		{"linear rope scaling", map[string]gguf.Value{"llama.rope.scaling.type": gguf.ValueOf("linear"), "llama.rope.scaling.factor": gguf.ValueOf(float32(4))}, ""},
+		{"yarn", map[string]gguf.Value{"llama.rope.scaling.type": gguf.ValueOf("yarn"), "llama.rope.scaling.factor": gguf.ValueOf(float32(4))}, ""},
+		{"yarn without a factor", map[string]gguf.Value{"llama.rope.scaling.type": gguf.ValueOf("yarn")}, "make no sense"},
+		{"longrope without factors", map[string]gguf.Value{"llama.rope.scaling.type": gguf.ValueOf("longrope")}, "0 long factors"},
+		{"partial rope", map[string]gguf.Value{"llama.rope.dimension_count": gguf.ValueOf(uint32(32))}, ""},
+		{"odd rope", map[string]gguf.Value{"llama.rope.dimension_count": gguf.ValueOf(uint32(33))}, "needs pairs"},
+		{"other values", map[string]gguf.Value{"llama.attention.value_length": gguf.ValueOf(uint32(32))}, "where they are the same"},
+		{"experts that are not there", map[string]gguf.Value{"llama.expert_count": gguf.ValueOf(uint32(8)), "llama.expert_used_count": gguf.ValueOf(uint32(2))}, "blk.0.ffn_gate_inp.weight is missing"},
+		{"no mixture", map[string]gguf.Value{"general.architecture": gguf.ValueOf("gpt2"), "gpt2.expert_count": gguf.ValueOf(uint32(8))}, `mixture of experts of architecture "gpt2"`},
 		{"more blocks", map[string]gguf.Value{"llama.block_count": gguf.ValueOf(uint32(99))}, "attn_norm.weight is missing"},
 		{"fewer blocks", map[string]gguf.Value{"llama.block_count": gguf.ValueOf(uint32(11))}, "blk.11.attn_norm.weight has no place"},
 		{"fewer heads", map[string]gguf.Value{"llama.attention.head_count": gguf.ValueOf(uint32(2))}, "the configuration says"},

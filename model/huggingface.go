@@ -1,11 +1,8 @@
 package model
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,126 +12,6 @@ import (
 	"github.com/finch-llm/finch/model/safetensors"
 	"github.com/finch-llm/finch/model/tokenizer"
 )
-
-// hfConfig is the part of a Hugging Face config.json that the Llama family needs.
-type hfConfig struct {
-	ModelType     string          `json:"model_type"`
-	Name          string          `json:"_name_or_path"`
-	Hidden        int             `json:"hidden_size"`
-	MLP           int             `json:"intermediate_size"`
-	Heads         int             `json:"num_attention_heads"`
-	KVHeads       *int            `json:"num_key_value_heads"`
-	HeadDim       *int            `json:"head_dim"`
-	Blocks        int             `json:"num_hidden_layers"`
-	Vocab         int             `json:"vocab_size"`
-	Context       int             `json:"max_position_embeddings"`
-	RopeTheta     *float64        `json:"rope_theta"`
-	RopeScaling   json.RawMessage `json:"rope_scaling"`
-	RopeParams    json.RawMessage `json:"rope_parameters"`
-	NormEps       *float64        `json:"rms_norm_eps"`
-	TiedHead      bool            `json:"tie_word_embeddings"`
-	HiddenAct     string          `json:"hidden_act"`
-	AttentionBias bool            `json:"attention_bias"`
-	MLPBias       bool            `json:"mlp_bias"`
-	Quantization  json.RawMessage `json:"quantization_config"`
-	BOS           tokenID         `json:"bos_token_id"`
-	EOS           tokenID         `json:"eos_token_id"`
-}
-
-// tokenID is a token id, the first of a list of them, or none.
-type tokenID struct{ id *int32 }
-
-func (t *tokenID) UnmarshalJSON(data []byte) error {
-	var list []int32
-	if json.Unmarshal(data, &list) == nil {
-		if len(list) > 0 {
-			t.id = &list[0]
-		}
-		return nil
-	}
-	return json.Unmarshal(data, &t.id)
-}
-
-// or is the id, or another if there is none.
-func (t tokenID) or(other int32) int32 {
-	if t.id == nil {
-		return other
-	}
-	return *t.id
-}
-
-// hfNames maps the kinds of layers to Hugging Face's names within a block.
-var hfNames = [NumKinds]string{
-	"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-	"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
-}
-
-// config checks a config.json and refuses what the forward pass would get wrong.
-func (h *hfConfig) config() (Config, error) {
-	theta, err := ropeTheta(h)
-	if err != nil {
-		return Config{}, err
-	}
-	present := func(raw json.RawMessage) bool { return len(raw) > 0 && !bytes.Equal(raw, []byte("null")) }
-	switch {
-	case h.ModelType != "llama":
-		return Config{}, fmt.Errorf("config.json: model_type %q is not known: finch runs \"llama\"", h.ModelType)
-	case h.HiddenAct != "" && h.HiddenAct != "silu":
-		return Config{}, fmt.Errorf("config.json: hidden_act %q is not the Llama family's \"silu\"", h.HiddenAct)
-	case h.AttentionBias || h.MLPBias:
-		return Config{}, errors.New("config.json: attention_bias and mlp_bias are not supported: the Llama family has none")
-	case present(h.Quantization):
-		return Config{}, errors.New("config.json: the model is quantized already (quantization_config): give finch the original in bf16, f16 or f32")
-	case h.Heads <= 0:
-		return Config{}, fmt.Errorf("config.json: num_attention_heads is %d", h.Heads)
-	}
-	c := Config{
-		Architecture: "llama", Name: h.Name, Hidden: h.Hidden, MLP: h.MLP, Heads: h.Heads, KVHeads: h.Heads,
-		HeadDim: h.Hidden / h.Heads, Blocks: h.Blocks, Vocab: h.Vocab, Context: h.Context,
-		RopeTheta: theta, NormEps: 1e-6, TiedHead: h.TiedHead,
-	}
-	if h.KVHeads != nil {
-		c.KVHeads = *h.KVHeads
-	}
-	if h.HeadDim != nil {
-		c.HeadDim = *h.HeadDim
-	}
-	if h.NormEps != nil {
-		c.NormEps = *h.NormEps
-	}
-	return c, nil
-}
-
-// ropeTheta finds the rotary base where older (rope_theta) and newer (rope_parameters) configurations put it.
-func ropeTheta(h *hfConfig) (float64, error) {
-	theta := 10000.0 // transformers' default
-	if h.RopeTheta != nil {
-		theta = *h.RopeTheta
-	}
-	for _, raw := range []json.RawMessage{h.RopeScaling, h.RopeParams} {
-		if len(raw) == 0 {
-			continue
-		}
-		var p *struct {
-			Type    string   `json:"rope_type"`
-			OldType string   `json:"type"`
-			Theta   *float64 `json:"rope_theta"`
-		}
-		if err := json.Unmarshal(raw, &p); err != nil {
-			return 0, fmt.Errorf("config.json: rope parameters: %w", err)
-		}
-		if p == nil {
-			continue
-		}
-		if t := p.Type + p.OldType; t != "" && t != "default" {
-			return 0, fmt.Errorf("config.json: rope scaling %q is not supported: finch runs models without rope scaling", t)
-		}
-		if p.Theta != nil {
-			theta = *p.Theta
-		}
-	}
-	return theta, nil
-}
 
 // openFolder reads a Hugging Face folder: config.json, tokenizer.json, model.safetensors or its shards.
 func openFolder(dir string) (*Model, error) {
@@ -173,11 +50,15 @@ func readSmall(path string, limit int64) ([]byte, error) {
 
 // fromHuggingFace assembles a model from the contents of a Hugging Face folder.
 func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder) (*Model, error) {
-	var h hfConfig
-	if err := json.Unmarshal(config, &h); err != nil {
-		return nil, fmt.Errorf("%s: config.json is not a model configuration: %w", ref, err)
+	h, a, err := parseConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
-	c, err := h.config()
+	c, err := h.config(a)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
+	}
+	local, err := h.local(a)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
@@ -190,40 +71,13 @@ func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder
 	}
 	bos, add := m.Tokenizer.BOS()
 	m.Tokenizer = m.Tokenizer.WithSpecials(h.BOS.or(bos), h.EOS.or(m.Tokenizer.EOS()), add)
-	load := loader{ref: ref, hash: sha256.New(), find: func(name string) (*kernels.Matrix, error) {
-		t, ok := weights.Tensor(name)
-		if !ok {
-			return nil, fmt.Errorf("tensor %s is missing", name)
-		}
-		format, ok := map[string]kernels.Format{"F32": kernels.F32, "F16": kernels.F16, "BF16": kernels.BF16}[string(t.DType)]
-		if !ok {
-			return nil, fmt.Errorf("tensor %s is stored as %s: finch reads F32, F16 and BF16", name, t.DType)
-		}
-		return shaped(name, format, t.Shape, t.Data)
-	}}
+	load := &loader{ref: ref, hash: sha256.New(), name: a.hfName, normOffset: a.normOffset, transposed: a.transposed}
+	load.find = func(name string, _ int) (*kernels.Matrix, error) {
+		return a.hfMatrix(weights, name, c.Experts, load.use)
+	}
 	load.hash.Write(config)
 	load.hash.Write(tok)
-	m.Embedding = load.matrix("model.embed_tokens.weight")
-	m.OutputNorm = load.vector("model.norm.weight", c.Hidden)
-	m.Head = m.Embedding
-	if !c.TiedHead {
-		m.Head = load.matrix("lm_head.weight")
-	}
-	for b := range load.blocks(c.Blocks) {
-		prefix := fmt.Sprintf("model.layers.%d.", b)
-		block := Block{
-			AttnNorm: load.vector(prefix+"input_layernorm.weight", c.Hidden),
-			MLPNorm:  load.vector(prefix+"post_attention_layernorm.weight", c.Hidden),
-		}
-		for k := range NumKinds {
-			block.Layers[k] = load.matrix(prefix + hfNames[k] + ".weight")
-		}
-		m.Network.Blocks = append(m.Network.Blocks, block)
-	}
-	if load.err != nil {
-		return nil, load.err
-	}
-	if err := m.validate(); err != nil {
+	if err := load.assemble(m, nothingDropped, local); err != nil {
 		return nil, err
 	}
 	names := func(yield func(string) bool) {
@@ -233,13 +87,65 @@ func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder
 			}
 		}
 	}
-	// Old files repeat the rotary frequencies, and a tied head.
+	// Old files repeat the rotary frequencies, the mask of attention, and a tied head.
 	redundant := func(name string) bool {
-		return strings.HasSuffix(name, ".rotary_emb.inv_freq") || c.TiedHead && name == "lm_head.weight"
+		return strings.HasSuffix(name, ".rotary_emb.inv_freq") || a.learned && (strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias")) ||
+			c.TiedHead && name == a.outside[outputHead]
 	}
-	if err := load.finish(names, redundant); err != nil {
+	if err := load.finish(a.modelType, names, redundant); err != nil {
 		return nil, err
 	}
 	m.Hash, m.Bytes = hex.EncodeToString(load.hash.Sum(nil)), load.bytes
 	return m, nil
+}
+
+// hfName is Hugging Face's name of a tensor.
+func (a *architecture) hfName(block int, part string) string {
+	if block < 0 {
+		return a.outside[part]
+	}
+	stem := fmt.Sprintf(a.stem, block)
+	for k, name := range a.layers {
+		if k.String() == part {
+			return stem + name + ".weight"
+		}
+	}
+	for p, name := range a.parts {
+		if p.String() == part {
+			return stem + name
+		}
+	}
+	panic(fmt.Sprintf("model: %s has no %s", a.modelType, part))
+}
+
+// hfMatrix finds a matrix in the files of a folder, or, if its name has a %d, those of all experts, which it stacks. GPT-2's
+// own files lack the first part of each name.
+func (a *architecture) hfMatrix(weights *safetensors.Folder, name string, experts int, use func(name string)) (*kernels.Matrix, error) {
+	if strings.Contains(name, "%d") {
+		var list []*kernels.Matrix
+		for e := range experts {
+			m, err := a.hfMatrix(weights, fmt.Sprintf(name, e), experts, use)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, m)
+		}
+		m, err := stacked(list)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %s: %w", name, err)
+		}
+		return m, nil
+	}
+	t, ok := weights.Tensor(name)
+	if !ok {
+		if t, ok = weights.Tensor(strings.TrimPrefix(name, "transformer.")); !ok {
+			return nil, fmt.Errorf("tensor %s is missing", name)
+		}
+	}
+	format, ok := map[string]kernels.Format{"F32": kernels.F32, "F16": kernels.F16, "BF16": kernels.BF16}[string(t.DType)]
+	if !ok {
+		return nil, fmt.Errorf("tensor %s is stored as %s: finch reads F32, F16 and BF16", name, t.DType)
+	}
+	use(t.Name)
+	return shaped(name, format, t.Shape, t.Data)
 }

@@ -21,20 +21,7 @@ func (m *Model) Metadata() ([]gguf.KV, error) {
 		{Key: "general.file_type", Value: gguf.ValueOf(uint32(0))},
 		{Key: "general.quantization_version", Value: gguf.ValueOf(uint32(2))},
 	}
-	for _, k := range []struct {
-		key   string
-		value int
-	}{
-		{"block_count", m.Blocks}, {"context_length", m.Context}, {"embedding_length", m.Hidden},
-		{"feed_forward_length", m.MLP}, {"attention.head_count", m.Heads}, {"attention.head_count_kv", m.KVHeads},
-		{"attention.key_length", m.HeadDim}, {"attention.value_length", m.HeadDim}, {"rope.dimension_count", m.HeadDim},
-		{"vocab_size", m.Vocab},
-	} {
-		kv = append(kv, gguf.KV{Key: m.Architecture + "." + k.key, Value: gguf.ValueOf(uint32(k.value))})
-	}
-	kv = append(kv,
-		gguf.KV{Key: m.Architecture + ".attention.layer_norm_rms_epsilon", Value: gguf.ValueOf(float32(m.NormEps))},
-		gguf.KV{Key: m.Architecture + ".rope.freq_base", Value: gguf.ValueOf(float32(m.RopeTheta))})
+	kv = append(kv, m.settings()...)
 	tokens, err := m.tokenizerMetadata()
 	if err != nil {
 		return nil, fmt.Errorf("%s: tokenizer.json: %w", m.Ref, err)

@@ -5,16 +5,14 @@
 package model
 
 import (
-	"fmt"
-
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model/gguf"
 	"github.com/finch-llm/finch/model/tokenizer"
 )
 
-// Config describes a decoder-only transformer of the Llama family.
+// Config describes a decoder-only transformer. Its Architecture, with Experts, says what the blocks are made of.
 type Config struct {
-	Architecture string // "llama"
+	Architecture string // general.architecture in GGUF: "llama"
 	Name         string
 	Hidden       int // width of the residual stream
 	MLP          int // width between up- and down-projection
@@ -24,80 +22,50 @@ type Config struct {
 	Blocks       int
 	Vocab        int
 	Context      int
-	RopeTheta    float64
 	NormEps      float64
 
+	RopeTheta  float64
+	LocalTheta float64      // of blocks with a window; 0: RopeTheta, with its scaling
+	RotaryDim  int          // dimensions of each head that are rotated; 0: all
+	Scaling    *RopeScaling // nil: none
+
 	// RopeInterleaved says that rotary pairs are (2i, 2i+1), as GGUF stores Llama's q and k; else they are
-	// (i, i+HeadDim/2), as Hugging Face does.
+	// (i, i+Rotary()/2), as Hugging Face does.
 	RopeInterleaved bool
+
+	Window           int     // tokens that Local blocks attend to, the last one included; 0: all
+	AttentionScale   float64 // of scores; 0: 1/√HeadDim
+	AttentionSoftcap float64 // scores s become c·tanh(s/c); 0: they do not
+	FinalSoftcap     float64 // likewise the logits
+
+	Experts     int  // of a mixture; 0: blocks have an MLP
+	ExpertsUsed int  // by each token
+	ExpertMLP   int  // width of each expert
+	SharedMLP   int  // width of the expert that all tokens use
+	NormTopK    bool // the weights of a token's experts are divided by their sum
+
+	// Extra is the biases that only some models of the architecture have.
+	Extra PartSet
 
 	// TiedHead says that the output head is the embedding matrix.
 	TiedHead bool
 }
 
-// Kind is one of the weight matrices of a block.
-type Kind uint8
-
-const (
-	AttnQ Kind = iota
-	AttnK
-	AttnV
-	AttnOutput
-	FFNGate
-	FFNUp
-	FFNDown
-	NumKinds
-)
-
-var kindNames = [NumKinds]string{"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"}
-
-func (k Kind) String() string { return kindNames[k] }
-
-// IsAttention says whether the kind belongs to the attention sublayer; otherwise it belongs to the MLP.
-func (k Kind) IsAttention() bool { return k <= AttnOutput }
-
-// Input is the kind that stands for all which have the same input: the first of attention's three projections, and of the
-// MLP's two.
-func (k Kind) Input() Kind {
-	switch k {
-	case AttnK, AttnV:
-		return AttnQ
-	case FFNUp:
-		return FFNGate
-	}
-	return k
-}
-
-// LayerName is the name of a layer as GGUF writes it, without ".weight".
-func LayerName(block int, k Kind) string { return fmt.Sprintf("blk.%d.%s", block, k) }
-
-// Shape is the layer's [rows, cols], outputs and inputs.
-func (c *Config) Shape(k Kind) (rows, cols int) {
-	switch k {
-	case AttnQ:
-		return c.Heads * c.HeadDim, c.Hidden
-	case AttnK, AttnV:
-		return c.KVHeads * c.HeadDim, c.Hidden
-	case AttnOutput:
-		return c.Hidden, c.Heads * c.HeadDim
-	case FFNGate, FFNUp:
-		return c.MLP, c.Hidden
-	default:
-		return c.Hidden, c.MLP
-	}
-}
-
 // Block is one transformer block: an attention and an MLP sublayer, each of which may be dropped; nothing then reads its
-// norm and layers.
+// parts and layers.
 type Block struct {
-	AttnNorm, MLPNorm []float32 // [hidden]
-	Layers            [NumKinds]*kernels.Matrix
+	Parts             *Parts
+	Layers            [NumKinds]*kernels.Matrix // nil: the architecture has none
 	DropAttn, DropMLP bool
+	Local             bool // attention sees no more than Config.Window
 }
 
 // Drops says whether the block does without the sublayer that a layer of this kind belongs to.
-func (b *Block) Drops(k Kind) bool {
-	if k.IsAttention() {
+func (b *Block) Drops(k Kind) bool { return b.drops(k.IsAttention()) }
+
+// drops says whether the block does without one of its sublayers.
+func (b *Block) drops(attention bool) bool {
+	if attention {
 		return b.DropAttn
 	}
 	return b.DropMLP
@@ -119,8 +87,10 @@ type Model struct {
 	Config
 	Network    Network
 	Embedding  *kernels.Matrix // [vocab, hidden]
+	Positions  *kernels.Matrix // [context, hidden], added to the embeddings; nil: none are learned
 	Head       *kernels.Matrix // [vocab, hidden]; the embedding when tied
 	OutputNorm []float32       // [hidden]
+	OutputBias []float32       // [hidden], of the norm; nil: none
 	Tokenizer  *tokenizer.Tokenizer
 
 	Ref   string // as the user named it
@@ -138,59 +108,4 @@ func (m *Model) Close() error {
 		return nil
 	}
 	return m.close()
-}
-
-// LayerWeights is the number of weights in the layers of all blocks.
-func (m *Model) LayerWeights() int64 {
-	var n int64
-	for k := range NumKinds {
-		rows, cols := m.Shape(k)
-		n += int64(rows) * int64(cols)
-	}
-	return n * int64(m.Blocks)
-}
-
-// validate checks that the configuration makes sense and that every tensor is there in the shape it says.
-func (m *Model) validate() error {
-	c := &m.Config
-	positive := []struct {
-		name  string
-		value int
-	}{
-		{"hidden size", c.Hidden}, {"MLP size", c.MLP}, {"attention heads", c.Heads}, {"key/value heads", c.KVHeads},
-		{"head dimension", c.HeadDim}, {"blocks", c.Blocks}, {"vocabulary", c.Vocab}, {"context length", c.Context},
-	}
-	for _, p := range positive {
-		if p.value <= 0 || p.value > 1<<24 {
-			return fmt.Errorf("%s: %s is %d", m.Ref, p.name, p.value)
-		}
-	}
-	switch {
-	case c.Heads%c.KVHeads != 0:
-		return fmt.Errorf("%s: %d attention heads cannot share %d key/value heads evenly", m.Ref, c.Heads, c.KVHeads)
-	case c.HeadDim%2 != 0:
-		return fmt.Errorf("%s: head dimension %d is odd: rotary embedding needs pairs", m.Ref, c.HeadDim)
-	case !(c.RopeTheta > 0) || !(c.NormEps > 0):
-		return fmt.Errorf("%s: rope theta %v and norm epsilon %v must be positive", m.Ref, c.RopeTheta, c.NormEps)
-	case c.Blocks > maxBlocks:
-		return fmt.Errorf("%s: %d blocks are more than any model has: finch reads up to %d", m.Ref, c.Blocks, maxBlocks)
-	}
-	for b := range m.Network.Blocks {
-		block := &m.Network.Blocks[b]
-		for k := range NumKinds {
-			rows, cols := c.Shape(k)
-			if l := block.Layers[k]; !block.Drops(k) && (l.Rows != rows || l.Cols != cols) {
-				return fmt.Errorf("%s: tensor %s.weight is [%d, %d], the configuration says [%d, %d]", m.Ref, LayerName(b, k), l.Rows, l.Cols, rows, cols)
-			}
-		}
-	}
-	for _, t := range []struct {
-		name string
-		m    *kernels.Matrix
-	}{{"token_embd", m.Embedding}, {"output", m.Head}} {
-		if t.m.Rows != c.Vocab || t.m.Cols != c.Hidden {
-			return fmt.Errorf("%s: tensor %s.weight is [%d, %d], the configuration says [%d, %d]", m.Ref, t.name, t.m.Rows, t.m.Cols, c.Vocab, c.Hidden)
-		}
-	}
-	return nil
 }

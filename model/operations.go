@@ -4,14 +4,26 @@ package model
 // addition counting as two: its matrix multiplies and the two products of causal attention. The rest is small beside them.
 func (c *Config) Operations(b *Block, sequence int) int64 {
 	var n int64
-	for k := range NumKinds {
-		if !b.Drops(k) {
-			rows, cols := c.Shape(k)
-			n += 2 * int64(rows) * int64(cols) * int64(sequence)
+	for _, k := range c.Kinds() {
+		if b.Drops(k) {
+			continue
 		}
+		rows, cols := c.Shape(k)
+		perToken := 2 * int64(rows) * int64(cols)
+		if k.Stacked() {
+			perToken = perToken / int64(c.Experts) * int64(c.ExpertsUsed)
+		}
+		n += perToken * int64(sequence)
+	}
+	if c.Experts > 0 && !b.DropMLP {
+		n += 2 * int64(c.Experts) * int64(c.Hidden) * int64(sequence) // the choice of experts
 	}
 	if !b.DropAttn {
-		pairs := int64(sequence) * int64(sequence+1) / 2
+		seen := int64(sequence)
+		if b.Local {
+			seen = min(seen, int64(c.Window))
+		}
+		pairs := seen*(seen+1)/2 + (int64(sequence)-seen)*seen
 		n += 4 * pairs * int64(c.Heads) * int64(c.HeadDim)
 	}
 	return n
@@ -20,4 +32,12 @@ func (c *Config) Operations(b *Block, sequence int) int64 {
 // HeadOperations is the same for the output matrix.
 func (c *Config) HeadOperations(sequence int) int64 {
 	return 2 * int64(c.Vocab) * int64(c.Hidden) * int64(sequence)
+}
+
+// Inner is the widest of what is between a block's projections, for each token.
+func (c *Config) Inner() int {
+	if c.Experts > 0 {
+		return max(c.ExpertsUsed*c.ExpertMLP, c.SharedMLP)
+	}
+	return c.MLP
 }

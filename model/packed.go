@@ -8,7 +8,6 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model/gguf"
@@ -104,55 +103,39 @@ func fromPacked(ref string, f *safetensors.File) (*Model, error) {
 	if m.Tokenizer, err = tokenizer.FromGGUF(meta); err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
-	load := loader{ref: ref, hash: sha256.New(), find: func(name string) (*kernels.Matrix, error) {
-		w, err := p.matrix(name, c.cols(name))
+	load := &loader{ref: ref, hash: sha256.New(), name: tensorName, has: p.has}
+	load.find = func(name string, cols int) (*kernels.Matrix, error) {
+		w, err := p.matrix(name, cols)
 		if err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", name, err)
 		}
 		return w, nil
-	}}
+	}
 	load.hash.Write([]byte(f.Metadata["rope"])) // decides what the weights compute, and stands nowhere else
 	for _, kv := range meta.Meta {
 		load.hash.Write([]byte(kv.Key))
 		load.hash.Write(kv.Value.Encoded())
 	}
-	m.Embedding = load.matrix("token_embd")
-	m.OutputNorm = load.vector("output_norm", c.Hidden)
-	m.Head = m.Embedding
-	if !c.TiedHead {
-		m.Head = load.matrix("output")
+	local, err := describeGGUF(m, load, meta)
+	if err != nil {
+		return nil, err
 	}
-	var none kernels.Matrix // in place of what is dropped
-	blocks := load.blocks(c.Blocks)
-	m.Network.Blocks = make([]Block, 0, blocks)
-	for b := range blocks {
-		attnNorm, mlpNorm := fmt.Sprintf("blk.%d.attn_norm", b), fmt.Sprintf("blk.%d.ffn_norm", b)
-		block := Block{DropAttn: !p.has(attnNorm), DropMLP: !p.has(mlpNorm)}
-		if !block.DropAttn {
-			block.AttnNorm = load.vector(attnNorm, c.Hidden)
-		}
-		if !block.DropMLP {
-			block.MLPNorm = load.vector(mlpNorm, c.Hidden)
-		}
-		for k := range NumKinds {
-			block.Layers[k] = &none
-			if !block.Drops(k) {
-				block.Layers[k] = load.matrix(LayerName(b, k))
+	drops := func(block int, attention bool) bool {
+		for _, part := range m.Parts() {
+			if part.IsAttention() == attention {
+				return !p.has(tensorName(block, part.String()))
 			}
 		}
-		m.Network.Blocks = append(m.Network.Blocks, block)
+		return false
 	}
-	if load.err != nil {
-		return nil, load.err
+	if err := load.assemble(m, drops, local); err != nil {
+		return nil, err
 	}
 	if p.read != len(f.Tensors) {
 		return nil, fmt.Errorf("%s: %d of its %d tensors belong to no part of the model that its metadata describes", ref, len(f.Tensors)-p.read, len(f.Tensors))
 	}
-	if m.Vocab == 0 {
-		m.Vocab = m.Embedding.Rows
-	}
 	m.Hash, m.Bytes = hex.EncodeToString(load.hash.Sum(nil)), load.bytes
-	return m, m.validate()
+	return m, nil
 }
 
 // packed is a packed file of which some tensors have been read.
@@ -191,7 +174,6 @@ func (p *packed) config(ref string) (Config, *gguf.File, error) {
 	if c.Name == "" {
 		c.Name = filepath.Base(ref)
 	}
-	c.TiedHead = !p.has("output")
 	return c, meta, nil
 }
 
@@ -201,17 +183,6 @@ func (p *packed) has(name string) bool {
 		_, ok := p.Tensor(name + "." + f.String())
 		return ok
 	})
-}
-
-// cols is the length of a matrix's rows.
-func (c *Config) cols(name string) int {
-	for k := range NumKinds {
-		if strings.HasSuffix(name, "."+k.String()) {
-			_, cols := c.Shape(k)
-			return cols
-		}
-	}
-	return c.Hidden
 }
 
 // matrix finds a matrix with rows of cols weights. Kernels trust its mask, so the mask is checked.

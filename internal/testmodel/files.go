@@ -21,7 +21,8 @@ const Vocab = 260
 
 // hfNames are Hugging Face's names of the layers of a block.
 var hfNames = [model.NumKinds]string{
-	"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
+	model.AttnQ: "self_attn.q_proj", model.AttnK: "self_attn.k_proj", model.AttnV: "self_attn.v_proj", model.AttnOutput: "self_attn.o_proj",
+	model.FFNGate: "mlp.gate_proj", model.FFNUp: "mlp.up_proj", model.FFNDown: "mlp.down_proj",
 }
 
 // Folder writes a model with weights in f32, f16 or bf16 as a Hugging Face folder.
@@ -43,25 +44,25 @@ func Folder(t testing.TB, m *model.Model) (dir string) {
 		h.Tensors = append(h.Tensors, safetensors.TensorSpec{Name: name + ".weight", DType: safetensors.DType(strings.ToUpper(w.Format.String())), Shape: shape})
 		data = append(data, w.Data)
 	}
-	each(m, func(block int, part string, w *kernels.Matrix, norm bool) {
+	for _, e := range m.Tensors(&m.Network) {
 		name := map[string]string{
 			"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head",
 			"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
-		}[part]
-		for k := range model.NumKinds {
-			if part == k.String() {
+		}[e.Part]
+		for _, k := range m.Kinds() {
+			if e.Part == k.String() {
 				name = hfNames[k]
 			}
 		}
-		if block >= 0 {
-			name = fmt.Sprintf("model.layers.%d.%s", block, name)
+		if e.Block >= 0 {
+			name = fmt.Sprintf("model.layers.%d.%s", e.Block, name)
 		}
-		if norm {
+		if w := e.Matrix; e.Vector {
 			add(name, w, w.Cols)
 		} else {
 			add(name, w, w.Rows, w.Cols)
 		}
-	})
+	}
 	var weights bytes.Buffer
 	err = safetensors.Write(&weights, h, func(i int, w io.Writer) error {
 		_, err := w.Write(data[i])
@@ -93,22 +94,19 @@ func GGUF(t testing.TB, m *model.Model, more ...gguf.KV) (path string) {
 	}
 	h := gguf.Header{Meta: append(meta, more...)}
 	var data [][]byte
-	each(m, func(block int, part string, w *kernels.Matrix, norm bool) {
-		name := part
-		if block >= 0 {
-			name = fmt.Sprintf("blk.%d.%s", block, part)
-		}
+	for _, e := range m.Tensors(&m.Network) {
+		w := e.Matrix
 		dims := []uint64{uint64(w.Cols), uint64(w.Rows)}
-		if norm {
+		if e.Vector {
 			dims = dims[:1]
 		}
 		kind, ok := gguf.TypeOf(w.Format)
 		if !ok {
-			t.Fatalf("%s is stored in %v, which is no type of GGUF", name, w.Format)
+			t.Fatalf("%s is stored in %v, which is no type of GGUF", e.Name(), w.Format)
 		}
-		h.Tensors = append(h.Tensors, gguf.TensorSpec{Name: name + ".weight", Dims: dims, Type: kind})
+		h.Tensors = append(h.Tensors, gguf.TensorSpec{Name: e.Name() + ".weight", Dims: dims, Type: kind})
 		data = append(data, w.Data)
-	})
+	}
 	var file bytes.Buffer
 	err = gguf.Write(&file, h, func(i int, w io.Writer) error {
 		_, err := w.Write(data[i])
@@ -122,23 +120,6 @@ func GGUF(t testing.TB, m *model.Model, more ...gguf.KV) (path string) {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// each visits all tensors of a model by GGUF's names, norms as one row of f32.
-func each(m *model.Model, visit func(block int, part string, w *kernels.Matrix, norm bool)) {
-	visit(-1, "token_embd", m.Embedding, false)
-	for b := range m.Network.Blocks {
-		block := &m.Network.Blocks[b]
-		visit(b, "attn_norm", row(block.AttnNorm), true)
-		visit(b, "ffn_norm", row(block.MLPNorm), true)
-		for k, w := range block.Layers {
-			visit(b, model.Kind(k).String(), w, false)
-		}
-	}
-	visit(-1, "output_norm", row(m.OutputNorm), true)
-	if !m.TiedHead {
-		visit(-1, "output", m.Head, false)
-	}
 }
 
 // tokenizer is a byte-level BPE tokenizer.json: every byte, three merges and a special token.

@@ -26,8 +26,8 @@ func Llama(seed uint64, blocks, hidden, mlp, vocab int) *model.Model {
 	m.Head = m.Embedding
 	m.OutputNorm = ones(hidden)
 	for range blocks {
-		b := model.Block{AttnNorm: ones(hidden), MLPNorm: ones(hidden)}
-		for k := range model.NumKinds {
+		b := model.Block{Parts: &model.Parts{model.AttnNorm: ones(hidden), model.FFNNorm: ones(hidden)}}
+		for _, k := range m.Kinds() {
 			rows, cols := m.Shape(k)
 			b.Layers[k] = matrix(rng, rows, cols, 1/math.Sqrt(float64(cols)))
 		}
@@ -69,15 +69,6 @@ func ones(n int) []float32 {
 		v[i] = 1
 	}
 	return v
-}
-
-// row is a vector as a matrix of f32.
-func row(v []float32) *kernels.Matrix {
-	data := make([]byte, 0, 4*len(v))
-	for _, x := range v {
-		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
-	}
-	return &kernels.Matrix{Format: kernels.F32, Rows: 1, Cols: len(v), Data: data}
 }
 
 func matrix(rng *rand.Rand, rows, cols int, scale float64) *kernels.Matrix {

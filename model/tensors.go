@@ -1,0 +1,62 @@
+package model
+
+import "github.com/finch-llm/finch/kernels"
+
+// Tensor is one of the matrices and vectors that a network consists of.
+type Tensor struct {
+	Block  int    // -1 outside the blocks
+	Part   string // GGUF's name in the block, without ".weight": attn_q, ffn_norm, token_embd
+	Matrix *kernels.Matrix
+	Vector bool // Matrix is one row of f32
+	Stack  int  // so many matrices below each other, those of experts; 0: it is one
+}
+
+// Name is GGUF's name, without ".weight".
+func (t *Tensor) Name() string { return tensorName(t.Block, t.Part) }
+
+// Tensors lists what a network of m consists of, without dropped sublayers, in llama.cpp's order.
+func (m *Model) Tensors(n *Network) []Tensor {
+	var list []Tensor
+	matrix := func(block int, part string, w *kernels.Matrix) {
+		list = append(list, Tensor{Block: block, Part: part, Matrix: w})
+	}
+	vector := func(part string, v []float32) {
+		if v != nil {
+			list = append(list, Tensor{Block: -1, Part: part, Matrix: kernels.Dense(1, len(v), v), Vector: true})
+		}
+	}
+	matrix(-1, tokenEmbedding, m.Embedding)
+	if m.Positions != nil {
+		matrix(-1, positions, m.Positions)
+	}
+	if s := m.Scaling; s != nil && s.Type == "llama3" {
+		vector(ropeFactors, s.Short)
+	} else if s != nil {
+		vector(ropeLong, s.Long)
+		vector(ropeShort, s.Short)
+	}
+	parts, kinds := m.Parts(), m.Kinds()
+	for b := range n.Blocks {
+		block := &n.Blocks[b]
+		for _, p := range parts {
+			if !block.drops(p.IsAttention()) {
+				rows, cols := m.PartShape(p)
+				list = append(list, Tensor{Block: b, Part: p.String(), Matrix: kernels.Dense(rows, cols, block.Parts[p]), Vector: rows == 1})
+			}
+		}
+		for _, k := range kinds {
+			if !block.Drops(k) {
+				matrix(b, k.String(), block.Layers[k])
+				if k.Stacked() {
+					list[len(list)-1].Stack = m.Experts
+				}
+			}
+		}
+	}
+	vector(outputNorm, m.OutputNorm)
+	vector(outputNormBias, m.OutputBias)
+	if !m.TiedHead {
+		matrix(-1, outputHead, m.Head)
+	}
+	return list
+}
