@@ -59,17 +59,19 @@ func (w *Worker) LayerNorm(dst, x, weight, bias []float32, tokens int, eps float
 	C.finch_layer_norm(w.path.isa, floats(dst), floats(x), floats(weight), floats(bias), C.int64_t(tokens), C.int64_t(len(weight)), C.float(eps))
 }
 
-// Rope rotates x [tokens, heads, headDim] in place by the angles whose cosines and sines are given [tokens, headDim/2].
-// Interleaved pairs are (2i, 2i+1), as in llama's GGUF files; others (i, i + headDim/2), as in NeoX.
+// Rope rotates x [tokens, heads, headDim] in place by the angles whose cosines and sines are given [tokens, angles]: the first
+// 2·angles values of each head, the others pass. Interleaved pairs are (2i, 2i+1), as in llama's GGUF files; others
+// (i, i + angles), as in NeoX.
 func (w *Worker) Rope(x []float32, tokens, heads, headDim int, cos, sin []float32, interleaved bool) {
-	angles := tokens * headDim / 2
-	check(headDim%2 == 0 && len(x) == tokens*heads*headDim && len(cos) == angles && len(sin) == angles,
+	angles := len(cos) / max(tokens, 1)
+	check(2*angles <= headDim && len(x) == tokens*heads*headDim && len(cos) == tokens*angles && len(sin) == len(cos),
 		"Rope of %d × %d × %d: x has %d values, cos %d, sin %d", tokens, heads, headDim, len(x), len(cos), len(sin))
 	layout := C.int(0)
 	if interleaved {
 		layout = 1
 	}
-	C.finch_rope(w.path.isa, floats(x), C.int64_t(tokens), C.int64_t(heads), C.int64_t(headDim), floats(cos), floats(sin), layout)
+	C.finch_rope(w.path.isa, floats(x), C.int64_t(tokens), C.int64_t(heads), C.int64_t(headDim), C.int64_t(angles),
+		floats(cos), floats(sin), layout)
 }
 
 // SwiGLU computes dst = gate / (1 + e^−gate) · up. dst may be gate or up.

@@ -62,11 +62,10 @@ TARGET static void layer_norm(float *dst, const float *x, const float *weight, c
   }
 }
 
-// Rotates pairs (2i, 2i + 1) if interleaved, else (i, i + dim/2), by the angles whose cosine and sine are given
-// [tokens, dim/2].
-TARGET static void rope(float *x, int64_t tokens, int64_t heads, int64_t dim, const float *cosine, const float *sine,
-                        int interleaved) {
-  const int64_t pairs = dim / 2;
+// Rotates pairs (2i, 2i + 1) if interleaved, else (i, i + pairs), by the angles whose cosine and sine are given
+// [tokens, pairs]. What is beyond the pairs stays.
+TARGET static void rope(float *x, int64_t tokens, int64_t heads, int64_t dim, int64_t pairs, const float *cosine,
+                        const float *sine, int interleaved) {
   for (int64_t t = 0; t < tokens; t++, cosine += pairs, sine += pairs)
     for (int64_t h = 0; h < heads; h++, x += dim) {
       if (interleaved)

@@ -209,27 +209,30 @@ func TestLayerNorm(t *testing.T) {
 func TestRope(t *testing.T) {
 	eachPath(t, func(t *testing.T, p *Path) {
 		rng := rand.New(rand.NewPCG(13, 0))
-		const tokens, heads, dim = 5, 3, 26
-		for _, interleaved := range []bool{false, true} {
-			x := normals(rng, tokens*heads*dim)
-			cos, sin := make([]float32, tokens*dim/2), make([]float32, tokens*dim/2)
-			for i := range cos {
-				angle := rng.Float64() * 6
-				cos[i], sin[i] = float32(math.Cos(angle)), float32(math.Sin(angle))
-			}
-			got := append([]float32(nil), x...)
-			p.NewWorker().Rope(got, tokens, heads, dim, cos, sin, interleaved)
-			for at := 0; at < len(x); at += dim {
-				token := at / (heads * dim)
-				for i := range dim / 2 {
-					a, b := at+i, at+i+dim/2
-					if interleaved {
-						a, b = at+2*i, at+2*i+1
-					}
-					c, s := cos[token*dim/2+i], sin[token*dim/2+i]
-					sameBits(t, "first", got[a:a+1], []float32{float32(x[a]*c) - float32(x[b]*s)})
-					sameBits(t, "second", got[b:b+1], []float32{float32(x[a]*s) + float32(x[b]*c)})
+		const tokens, heads = 5, 3
+		for _, dims := range []struct{ head, rotary int }{{26, 26}, {26, 10}, {33, 32}, {16, 0}} {
+			for _, interleaved := range []bool{false, true} {
+				x, pairs := normals(rng, tokens*heads*dims.head), dims.rotary/2
+				cos, sin := make([]float32, tokens*pairs), make([]float32, tokens*pairs)
+				for i := range cos {
+					angle := rng.Float64() * 6
+					cos[i], sin[i] = float32(math.Cos(angle)), float32(math.Sin(angle))
 				}
+				want := append([]float32(nil), x...) // beyond the rotary dimensions as it was
+				for at := 0; at < len(x); at += dims.head {
+					token := at / (heads * dims.head)
+					for i := range pairs {
+						a, b := at+i, at+i+pairs
+						if interleaved {
+							a, b = at+2*i, at+2*i+1
+						}
+						c, s := cos[token*pairs+i], sin[token*pairs+i]
+						want[a] = float32(x[a]*c) - float32(x[b]*s)
+						want[b] = float32(x[a]*s) + float32(x[b]*c)
+					}
+				}
+				p.NewWorker().Rope(x, tokens, heads, dims.head, cos, sin, interleaved)
+				sameBits(t, fmt.Sprintf("%+v, interleaved %v", dims, interleaved), x, want)
 			}
 		}
 	})

@@ -92,8 +92,8 @@ struct isa {
   void (*rms_norm)(float *dst, const float *x, const float *weight, int64_t tokens, int64_t hidden, float eps);
   void (*layer_norm)(float *dst, const float *x, const float *weight, const float *bias, int64_t tokens, int64_t hidden,
                      float eps);  // bias may be NULL
-  void (*rope)(float *x, int64_t tokens, int64_t heads, int64_t dim, const float *cosine, const float *sine,
-               int interleaved);
+  void (*rope)(float *x, int64_t tokens, int64_t heads, int64_t dim, int64_t pairs, const float *cosine,
+               const float *sine, int interleaved);
   void (*swiglu)(float *dst, const float *gate, const float *up, int64_t n);
   void (*gelu)(float *dst, const float *x, int64_t n);
   void (*gelu_tanh)(float *dst, const float *x, int64_t n);
@@ -161,8 +161,8 @@ void finch_rms_norm(const struct isa *isa, float *dst, const float *x, const flo
                     int64_t hidden, float eps);
 void finch_layer_norm(const struct isa *isa, float *dst, const float *x, const float *weight, const float *bias,
                       int64_t tokens, int64_t hidden, float eps);
-void finch_rope(const struct isa *isa, float *x, int64_t tokens, int64_t heads, int64_t dim, const float *cosine,
-                const float *sine, int interleaved);
+void finch_rope(const struct isa *isa, float *x, int64_t tokens, int64_t heads, int64_t dim, int64_t pairs,
+                const float *cosine, const float *sine, int interleaved);
 void finch_swiglu(const struct isa *isa, float *dst, const float *gate, const float *up, int64_t n);
 void finch_gelu(const struct isa *isa, float *dst, const float *x, int64_t n);
 void finch_gelu_tanh(const struct isa *isa, float *dst, const float *x, int64_t n);

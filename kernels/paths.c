@@ -42,9 +42,9 @@ void finch_layer_norm(const struct isa *isa, float *dst, const float *x, const f
   isa->layer_norm(dst, x, weight, bias, tokens, hidden, eps);
 }
 
-void finch_rope(const struct isa *isa, float *x, int64_t tokens, int64_t heads, int64_t dim, const float *cosine,
-                const float *sine, int interleaved) {
-  isa->rope(x, tokens, heads, dim, cosine, sine, interleaved);
+void finch_rope(const struct isa *isa, float *x, int64_t tokens, int64_t heads, int64_t dim, int64_t pairs,
+                const float *cosine, const float *sine, int interleaved) {
+  isa->rope(x, tokens, heads, dim, pairs, cosine, sine, interleaved);
 }
 
 void finch_swiglu(const struct isa *isa, float *dst, const float *gate, const float *up, int64_t n) {
