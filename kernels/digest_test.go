@@ -86,6 +86,27 @@ func digestedResults() []digested {
 			w.SwiGLU(gate, gate, up)
 			return gate
 		}},
+		{"LayerNorm", func(rng *rand.Rand, w *Worker) []float32 {
+			x, weight, bias := normals(rng, 3*333), normals(rng, 333), normals(rng, 333)
+			w.LayerNorm(x, x, weight, bias, 3, 1e-5)
+			return x
+		}},
+		{"GELU", func(rng *rand.Rand, w *Worker) []float32 {
+			x := normals(rng, 3001)
+			for i := range x {
+				x[i] *= 5 // into the underflow
+			}
+			w.GELU(x, x)
+			return x
+		}},
+		{"GeGLU", func(rng *rand.Rand, w *Worker) []float32 {
+			gate, up := normals(rng, 3001), normals(rng, 3001)
+			for i := range gate {
+				gate[i] *= 5
+			}
+			w.GeGLU(gate, gate, up)
+			return gate
+		}},
 		{"Score", scores}, {"KL", divergences},
 	}
 	for _, f := range Formats() {

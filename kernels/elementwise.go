@@ -50,17 +50,28 @@ func (w *Worker) RMSNorm(dst, x, weight []float32, tokens int, eps float32) {
 	C.finch_rms_norm(w.path.isa, floats(dst), floats(x), floats(weight), C.int64_t(tokens), C.int64_t(len(weight)), C.float(eps))
 }
 
-// Rope rotates x [tokens, heads, headDim] in place by the angles whose cosines and sines are given [tokens, headDim/2].
-// Interleaved pairs are (2i, 2i+1), as in llama's GGUF files; others (i, i + headDim/2), as in NeoX.
+// LayerNorm computes dst = (x − mean(x)) / √(var(x) + eps) · weight + bias for each row of x [tokens, len(weight)], without bias
+// if that is nil. The sums are float64. dst may be x.
+func (w *Worker) LayerNorm(dst, x, weight, bias []float32, tokens int, eps float32) {
+	n := tokens * len(weight)
+	check(len(dst) == n && len(x) == n && (bias == nil || len(bias) == len(weight)),
+		"LayerNorm of %d × %d: dst has %d values, x %d, bias %d", tokens, len(weight), len(dst), len(x), len(bias))
+	C.finch_layer_norm(w.path.isa, floats(dst), floats(x), floats(weight), floats(bias), C.int64_t(tokens), C.int64_t(len(weight)), C.float(eps))
+}
+
+// Rope rotates x [tokens, heads, headDim] in place by the angles whose cosines and sines are given [tokens, angles]: the first
+// 2·angles values of each head, the others pass. Interleaved pairs are (2i, 2i+1), as in llama's GGUF files; others
+// (i, i + angles), as in NeoX.
 func (w *Worker) Rope(x []float32, tokens, heads, headDim int, cos, sin []float32, interleaved bool) {
-	angles := tokens * headDim / 2
-	check(headDim%2 == 0 && len(x) == tokens*heads*headDim && len(cos) == angles && len(sin) == angles,
+	angles := len(cos) / max(tokens, 1)
+	check(2*angles <= headDim && len(x) == tokens*heads*headDim && len(cos) == tokens*angles && len(sin) == len(cos),
 		"Rope of %d × %d × %d: x has %d values, cos %d, sin %d", tokens, heads, headDim, len(x), len(cos), len(sin))
 	layout := C.int(0)
 	if interleaved {
 		layout = 1
 	}
-	C.finch_rope(w.path.isa, floats(x), C.int64_t(tokens), C.int64_t(heads), C.int64_t(headDim), floats(cos), floats(sin), layout)
+	C.finch_rope(w.path.isa, floats(x), C.int64_t(tokens), C.int64_t(heads), C.int64_t(headDim), C.int64_t(angles),
+		floats(cos), floats(sin), layout)
 }
 
 // SwiGLU computes dst = gate / (1 + e^−gate) · up. dst may be gate or up.
@@ -69,8 +80,33 @@ func (w *Worker) SwiGLU(dst, gate, up []float32) {
 	C.finch_swiglu(w.path.isa, floats(dst), floats(gate), floats(up), C.int64_t(len(dst)))
 }
 
+// GELU computes dst = x · Φ(x), Φ the normal distribution function: x/2 · (1 + erf(x/√2)). dst may be x.
+func (w *Worker) GELU(dst, x []float32) {
+	check(len(dst) == len(x), "GELU of %d values into %d", len(x), len(dst))
+	C.finch_gelu(w.path.isa, floats(dst), floats(x), C.int64_t(len(dst)))
+}
+
+// GELUTanh computes dst = x/2 · (1 + tanh(√(2/π)·(x + 0.044715x³))), which is what many models have instead of GELU.
+// dst may be x.
+func (w *Worker) GELUTanh(dst, x []float32) {
+	check(len(dst) == len(x), "GELUTanh of %d values into %d", len(x), len(dst))
+	C.finch_gelu_tanh(w.path.isa, floats(dst), floats(x), C.int64_t(len(dst)))
+}
+
+// GeGLU computes dst = GELUTanh(gate) · up. dst may be gate or up.
+func (w *Worker) GeGLU(dst, gate, up []float32) {
+	check(len(dst) == len(gate) && len(dst) == len(up), "GeGLU of %d and %d values into %d", len(gate), len(up), len(dst))
+	C.finch_geglu(w.path.isa, floats(dst), floats(gate), floats(up), C.int64_t(len(dst)))
+}
+
 // Add computes dst += x.
 func (w *Worker) Add(dst, x []float32) {
 	check(len(dst) == len(x), "Add of %d values to %d", len(x), len(dst))
 	C.finch_add(w.path.isa, floats(dst), floats(x), C.int64_t(len(dst)))
+}
+
+// AddRows adds bias to each row of x [tokens, len(bias)].
+func (w *Worker) AddRows(x, bias []float32, tokens int) {
+	check(len(x) == tokens*len(bias), "AddRows of %d values to %d rows: x has %d", len(bias), tokens, len(x))
+	C.finch_add_rows(w.path.isa, floats(x), floats(bias), C.int64_t(tokens), C.int64_t(len(bias)))
 }

@@ -1,4 +1,4 @@
-// Softmax, RMSNorm, rotary embedding, SwiGLU and addition, written once over vec.h.
+// Softmax, norms, rotary embedding, SwiGLU and additions, written once over vec.h.
 
 TARGET static void softcap(float *row, int64_t n, float scale, float cap) {
   const vec factor = v_set(scale), limit = v_set(cap);
@@ -41,11 +41,31 @@ TARGET static void rms_norm(float *dst, const float *x, const float *weight, int
   }
 }
 
-// Rotates pairs (2i, 2i + 1) if interleaved, else (i, i + dim/2), by the angles whose cosine and sine are given
-// [tokens, dim/2].
-TARGET static void rope(float *x, int64_t tokens, int64_t heads, int64_t dim, const float *cosine, const float *sine,
-                        int interleaved) {
-  const int64_t pairs = dim / 2;
+// x[i] less the mean, which is high + low; 0 beyond n.
+FN vec centered(const float *x, int64_t i, int64_t n, vec high, vec low) {
+  return v_select(m_first(n - i), v_sub(v_sub(v_load_at(x, i, n, 0), high), low), v_set(0));
+}
+
+TARGET static void layer_norm(float *dst, const float *x, const float *weight, const float *bias, int64_t tokens,
+                              int64_t hidden, float eps) {
+  for (int64_t t = 0; t < tokens; t++, x += hidden, dst += hidden) {
+    vecd sum = d_zero(), squares = d_zero();
+    for (int64_t i = 0; i < hidden; i += LANES) sum = d_add(sum, v_load_at(x, i, hidden, 0));
+    const double mean = d_sum(sum) / (double)hidden;
+    const vec high = v_set((float)mean), low = v_set((float)(mean - (double)(float)mean));
+    for (int64_t i = 0; i < hidden; i += LANES) squares = d_add_square(squares, centered(x, i, hidden, high, low));
+    const vec factor = v_set((float)(1 / sqrt(d_sum(squares) / (double)hidden + (double)eps)));
+    for (int64_t i = 0; i < hidden; i += LANES) {
+      const vec scaled = v_mul(v_mul(centered(x, i, hidden, high, low), factor), v_load_at(weight, i, hidden, 0));
+      v_store_at(dst, i, hidden, bias == NULL ? scaled : v_add(scaled, v_load_at(bias, i, hidden, 0)));
+    }
+  }
+}
+
+// Rotates pairs (2i, 2i + 1) if interleaved, else (i, i + pairs), by the angles whose cosine and sine are given
+// [tokens, pairs]. What is beyond the pairs stays.
+TARGET static void rope(float *x, int64_t tokens, int64_t heads, int64_t dim, int64_t pairs, const float *cosine,
+                        const float *sine, int interleaved) {
   for (int64_t t = 0; t < tokens; t++, cosine += pairs, sine += pairs)
     for (int64_t h = 0; h < heads; h++, x += dim) {
       if (interleaved)
@@ -73,4 +93,8 @@ TARGET static void swiglu(float *dst, const float *gate, const float *up, int64_
 
 TARGET static void add(float *dst, const float *x, int64_t n) {
   for (int64_t i = 0; i < n; i++) dst[i] += x[i];
+}
+
+TARGET static void add_rows(float *x, const float *bias, int64_t tokens, int64_t n) {
+  for (int64_t t = 0; t < tokens; t++) add(x + t * n, bias, n);
 }

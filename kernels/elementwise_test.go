@@ -157,30 +157,82 @@ func TestRMSNorm(t *testing.T) {
 	})
 }
 
+// naiveLayerNorm is one row in float64, with the standard deviation beside it.
+func naiveLayerNorm(x, weight, bias []float32, eps float64) (y []float64, deviation float64) {
+	n := float64(len(x))
+	mean, square := 0.0, 0.0
+	for _, v := range x {
+		mean += float64(v) / n
+	}
+	for _, v := range x {
+		square += (float64(v) - mean) * (float64(v) - mean) / n
+	}
+	deviation = math.Sqrt(square + eps)
+	for i, v := range x {
+		scaled := (float64(v) - mean) / deviation * float64(weight[i])
+		if bias != nil {
+			scaled += float64(bias[i])
+		}
+		y = append(y, scaled)
+	}
+	return y, deviation
+}
+
+// Rows of moderate values, one with a value whose square is beyond float32, and one with a mean far above its deviation.
+func TestLayerNorm(t *testing.T) {
+	eachPath(t, func(t *testing.T, p *Path) {
+		rng := rand.New(rand.NewPCG(16, 0))
+		for _, hidden := range []int{1, 15, 16, 576, 1023} {
+			const tokens, eps = 3, 1e-5
+			x, weight, bias := normals(rng, tokens*hidden), normals(rng, hidden), normals(rng, hidden)
+			x[hidden] = 1e25
+			for i := range hidden {
+				x[2*hidden+i] += 1000
+			}
+			got, unbiased := make([]float32, len(x)), append([]float32(nil), x...)
+			p.NewWorker().LayerNorm(got, x, weight, bias, tokens, eps)
+			p.NewWorker().LayerNorm(unbiased, unbiased, weight, nil, tokens, eps)
+			for at := 0; at < len(x); at += hidden {
+				want, deviation := naiveLayerNorm(x[at:at+hidden], weight, bias, eps)
+				wantUnbiased, _ := naiveLayerNorm(x[at:at+hidden], weight, nil, eps)
+				for i := range want {
+					// The mean of float64 is rounded as well.
+					tolerance := 0x1p-22*math.Abs(wantUnbiased[i]) + 0x1p-48*math.Abs(float64(x[at+i])*float64(weight[i]))/deviation
+					near(t, "without bias", at+i, float64(unbiased[at+i]), wantUnbiased[i], tolerance)
+					near(t, "value", at+i, float64(got[at+i]), want[i], tolerance+0x1p-24*math.Abs(want[i]))
+				}
+			}
+		}
+	})
+}
+
 func TestRope(t *testing.T) {
 	eachPath(t, func(t *testing.T, p *Path) {
 		rng := rand.New(rand.NewPCG(13, 0))
-		const tokens, heads, dim = 5, 3, 26
-		for _, interleaved := range []bool{false, true} {
-			x := normals(rng, tokens*heads*dim)
-			cos, sin := make([]float32, tokens*dim/2), make([]float32, tokens*dim/2)
-			for i := range cos {
-				angle := rng.Float64() * 6
-				cos[i], sin[i] = float32(math.Cos(angle)), float32(math.Sin(angle))
-			}
-			got := append([]float32(nil), x...)
-			p.NewWorker().Rope(got, tokens, heads, dim, cos, sin, interleaved)
-			for at := 0; at < len(x); at += dim {
-				token := at / (heads * dim)
-				for i := range dim / 2 {
-					a, b := at+i, at+i+dim/2
-					if interleaved {
-						a, b = at+2*i, at+2*i+1
-					}
-					c, s := cos[token*dim/2+i], sin[token*dim/2+i]
-					sameBits(t, "first", got[a:a+1], []float32{float32(x[a]*c) - float32(x[b]*s)})
-					sameBits(t, "second", got[b:b+1], []float32{float32(x[a]*s) + float32(x[b]*c)})
+		const tokens, heads = 5, 3
+		for _, dims := range []struct{ head, rotary int }{{26, 26}, {26, 10}, {33, 32}, {16, 0}} {
+			for _, interleaved := range []bool{false, true} {
+				x, pairs := normals(rng, tokens*heads*dims.head), dims.rotary/2
+				cos, sin := make([]float32, tokens*pairs), make([]float32, tokens*pairs)
+				for i := range cos {
+					angle := rng.Float64() * 6
+					cos[i], sin[i] = float32(math.Cos(angle)), float32(math.Sin(angle))
 				}
+				want := append([]float32(nil), x...) // beyond the rotary dimensions as it was
+				for at := 0; at < len(x); at += dims.head {
+					token := at / (heads * dims.head)
+					for i := range pairs {
+						a, b := at+i, at+i+pairs
+						if interleaved {
+							a, b = at+2*i, at+2*i+1
+						}
+						c, s := cos[token*pairs+i], sin[token*pairs+i]
+						want[a] = float32(x[a]*c) - float32(x[b]*s)
+						want[b] = float32(x[a]*s) + float32(x[b]*c)
+					}
+				}
+				p.NewWorker().Rope(x, tokens, heads, dims.head, cos, sin, interleaved)
+				sameBits(t, fmt.Sprintf("%+v, interleaved %v", dims, interleaved), x, want)
 			}
 		}
 	})
@@ -221,5 +273,20 @@ func TestAdd(t *testing.T) {
 		}
 		p.NewWorker().Add(a, b)
 		sameBits(t, "sum", a, want)
+	})
+}
+
+func TestAddRows(t *testing.T) {
+	eachPath(t, func(t *testing.T, p *Path) {
+		rng := rand.New(rand.NewPCG(17, 0))
+		const tokens = 3
+		for _, n := range odd {
+			x, bias, want := normals(rng, tokens*n), normals(rng, n), make([]float32, tokens*n)
+			for i := range want {
+				want[i] = x[i] + bias[i%n]
+			}
+			p.NewWorker().AddRows(x, bias, tokens)
+			sameBits(t, "sum", x, want)
+		}
 	})
 }

@@ -95,6 +95,22 @@ func TestRMSNormHostile(t *testing.T) {
 	})
 }
 
+func TestLayerNormHostile(t *testing.T) {
+	eachHostile(t, func(t *testing.T, p *Path, rng *rand.Rand, value float32) {
+		for _, n := range odd {
+			const tokens, eps = 2, 1e-5
+			x, weight, bias, got := spoilt(rng, tokens*n, value), spoilt(rng, n, value), spoilt(rng, n, value), make([]float32, tokens*n)
+			p.NewWorker().LayerNorm(got, x, weight, bias, tokens, eps)
+			for at := 0; at < len(x); at += max(n, 1) {
+				want, _ := naiveLayerNorm(x[at:at+n], weight, bias, eps)
+				for i := range want {
+					near(t, "value", at+i, float64(got[at+i]), want[i], 2e-6)
+				}
+			}
+		}
+	})
+}
+
 func TestSwiGLUHostile(t *testing.T) {
 	eachHostile(t, func(t *testing.T, p *Path, rng *rand.Rand, value float32) {
 		for _, n := range odd {

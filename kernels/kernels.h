@@ -90,10 +90,16 @@ struct isa {
   float (*softmax)(float *row, int64_t n, float scale, float cap);
   void (*softcap)(float *row, int64_t n, float scale, float cap);
   void (*rms_norm)(float *dst, const float *x, const float *weight, int64_t tokens, int64_t hidden, float eps);
-  void (*rope)(float *x, int64_t tokens, int64_t heads, int64_t dim, const float *cosine, const float *sine,
-               int interleaved);
+  void (*layer_norm)(float *dst, const float *x, const float *weight, const float *bias, int64_t tokens, int64_t hidden,
+                     float eps);  // bias may be NULL
+  void (*rope)(float *x, int64_t tokens, int64_t heads, int64_t dim, int64_t pairs, const float *cosine,
+               const float *sine, int interleaved);
   void (*swiglu)(float *dst, const float *gate, const float *up, int64_t n);
+  void (*gelu)(float *dst, const float *x, int64_t n);
+  void (*gelu_tanh)(float *dst, const float *x, int64_t n);
+  void (*geglu)(float *dst, const float *gate, const float *up, int64_t n);
   void (*add)(float *dst, const float *x, int64_t n);
+  void (*add_rows)(float *x, const float *bias, int64_t tokens, int64_t n);
 
   // Folds n logits per token, of vocabulary entries first, first + 1, …, into state [tokens]: student's s [tokens, n]
   // and, unless NULL, teacher's t of the same shape; top_k says whether to separate the teacher's top k.
@@ -153,10 +159,16 @@ int64_t finch_attention_scratch(const struct isa *isa, int64_t keys, int64_t dim
 
 void finch_rms_norm(const struct isa *isa, float *dst, const float *x, const float *weight, int64_t tokens,
                     int64_t hidden, float eps);
-void finch_rope(const struct isa *isa, float *x, int64_t tokens, int64_t heads, int64_t dim, const float *cosine,
-                const float *sine, int interleaved);
+void finch_layer_norm(const struct isa *isa, float *dst, const float *x, const float *weight, const float *bias,
+                      int64_t tokens, int64_t hidden, float eps);
+void finch_rope(const struct isa *isa, float *x, int64_t tokens, int64_t heads, int64_t dim, int64_t pairs,
+                const float *cosine, const float *sine, int interleaved);
 void finch_swiglu(const struct isa *isa, float *dst, const float *gate, const float *up, int64_t n);
+void finch_gelu(const struct isa *isa, float *dst, const float *x, int64_t n);
+void finch_gelu_tanh(const struct isa *isa, float *dst, const float *x, int64_t n);
+void finch_geglu(const struct isa *isa, float *dst, const float *gate, const float *up, int64_t n);
 void finch_add(const struct isa *isa, float *dst, const float *x, int64_t n);
+void finch_add_rows(const struct isa *isa, float *x, const float *bias, int64_t tokens, int64_t n);
 
 // dst [columns][COLUMN] -= coefficients [columns, terms] * src [terms][COLUMN], whose rows lie stride apart.
 void finch_subtract_products(double *dst, int64_t columns, const double *src, int64_t terms, const double *coefficients,

@@ -37,16 +37,33 @@ void finch_rms_norm(const struct isa *isa, float *dst, const float *x, const flo
   isa->rms_norm(dst, x, weight, tokens, hidden, eps);
 }
 
-void finch_rope(const struct isa *isa, float *x, int64_t tokens, int64_t heads, int64_t dim, const float *cosine,
-                const float *sine, int interleaved) {
-  isa->rope(x, tokens, heads, dim, cosine, sine, interleaved);
+void finch_layer_norm(const struct isa *isa, float *dst, const float *x, const float *weight, const float *bias,
+                      int64_t tokens, int64_t hidden, float eps) {
+  isa->layer_norm(dst, x, weight, bias, tokens, hidden, eps);
+}
+
+void finch_rope(const struct isa *isa, float *x, int64_t tokens, int64_t heads, int64_t dim, int64_t pairs,
+                const float *cosine, const float *sine, int interleaved) {
+  isa->rope(x, tokens, heads, dim, pairs, cosine, sine, interleaved);
 }
 
 void finch_swiglu(const struct isa *isa, float *dst, const float *gate, const float *up, int64_t n) {
   isa->swiglu(dst, gate, up, n);
 }
 
+void finch_gelu(const struct isa *isa, float *dst, const float *x, int64_t n) { isa->gelu(dst, x, n); }
+
+void finch_gelu_tanh(const struct isa *isa, float *dst, const float *x, int64_t n) { isa->gelu_tanh(dst, x, n); }
+
+void finch_geglu(const struct isa *isa, float *dst, const float *gate, const float *up, int64_t n) {
+  isa->geglu(dst, gate, up, n);
+}
+
 void finch_add(const struct isa *isa, float *dst, const float *x, int64_t n) { isa->add(dst, x, n); }
+
+void finch_add_rows(const struct isa *isa, float *x, const float *bias, int64_t tokens, int64_t n) {
+  isa->add_rows(x, bias, tokens, n);
+}
 
 void finch_head(const struct isa *isa, struct head_state *state, const float *s, const float *t, int64_t stride,
                 int64_t tokens, int64_t first, int64_t n, int top_k) {

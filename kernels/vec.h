@@ -72,6 +72,8 @@ FN double d_sum(vecd v) {
   return lanes[0];
 }
 
+FN vecd d_mul(vecd a, vecd b) { return d_fma(a, b, d_zero()); }
+
 // e^x = 2^n · v_exp_parts, n an integer. Cody and Waite's reduction: the high part of ln 2 has ten bits, so that n times it
 // is exact even without FMA; then a polynomial of degree 6, minimax on |r| <= ln2/2 with relative error 4e-9.
 FN vec v_exp_parts(vec x, vec *n) {

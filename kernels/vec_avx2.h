@@ -67,14 +67,27 @@ FN vmask m_ge(vec a, vec b) { return EACH(GE, a, b); }
 FN vmask m_lt(vec a, vec b) { return EACH(LT, a, b); }
 FN vec v_select(vmask m, vec a, vec b) { return EACH(SELECT, m, a, b); }  // m ? a : b
 
-FN vecd d_zero(void) {
-  const __m256d zero = _mm256_setzero_pd();
-  return (vecd){{zero, zero, zero, zero}};
+FN vecd d_set(double x) {
+  const __m256d all = _mm256_set1_pd(x);
+  return (vecd){{all, all, all, all}};
 }
+FN vecd d_zero(void) { return d_set(0); }
 
 FN __m256d widen(vec v, int quarter) {
   const __m256 half = quarter < 2 ? v.low : v.high;
   return _mm256_cvtps_pd(quarter % 2 == 0 ? _mm256_castps256_ps128(half) : _mm256_extractf128_ps(half, 1));
+}
+
+FN vecd d_widen(vec v) { return (vecd){{widen(v, 0), widen(v, 1), widen(v, 2), widen(v, 3)}}; }
+FN vec d_narrow(vecd v) {
+  return (vec){_mm256_set_m128(_mm256_cvtpd_ps(v.quarter[1]), _mm256_cvtpd_ps(v.quarter[0])),
+               _mm256_set_m128(_mm256_cvtpd_ps(v.quarter[3]), _mm256_cvtpd_ps(v.quarter[2]))};
+}
+
+// a·b + c
+FN vecd d_fma(vecd a, vecd b, vecd c) {
+  for (int i = 0; i < 4; i++) c.quarter[i] = _mm256_fmadd_pd(a.quarter[i], b.quarter[i], c.quarter[i]);
+  return c;
 }
 
 FN vecd d_add(vecd sum, vec v) {

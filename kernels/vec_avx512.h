@@ -37,6 +37,17 @@ FN vecd d_zero(void) { return (vecd){_mm512_setzero_pd(), _mm512_setzero_pd()}; 
 FN __m512d low_half(vec v) { return _mm512_cvtps_pd(_mm512_castps512_ps256(v)); }
 FN __m512d high_half(vec v) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)); }
 
+FN vecd d_set(double x) { return (vecd){_mm512_set1_pd(x), _mm512_set1_pd(x)}; }
+FN vecd d_widen(vec v) { return (vecd){low_half(v), high_half(v)}; }
+FN vec d_narrow(vecd v) {
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(v.low)), _mm512_cvtpd_ps(v.high), 1);
+}
+
+// a·b + c
+FN vecd d_fma(vecd a, vecd b, vecd c) {
+  return (vecd){_mm512_fmadd_pd(a.low, b.low, c.low), _mm512_fmadd_pd(a.high, b.high, c.high)};
+}
+
 FN vecd d_add(vecd sum, vec v) {
   return (vecd){_mm512_add_pd(sum.low, low_half(v)), _mm512_add_pd(sum.high, high_half(v))};
 }

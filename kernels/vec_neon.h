@@ -94,16 +94,29 @@ FN vec v_expand(const float *stored, uint32_t bits) {
   return (vec){q[0], q[1], q[2], q[3]};
 }
 
-FN vecd d_zero(void) {
-  vecd sum;
-  for (int i = 0; i < 8; i++) sum.pair[i] = vdupq_n_f64(0);
-  return sum;
+FN vecd d_set(double x) {
+  vecd all;
+  for (int i = 0; i < 8; i++) all.pair[i] = vdupq_n_f64(x);
+  return all;
 }
+FN vecd d_zero(void) { return d_set(0); }
 
 FN vecd d_widen(vec v) {
   return (vecd){{vcvt_f64_f32(vget_low_f32(v.q0)), vcvt_high_f64_f32(v.q0), vcvt_f64_f32(vget_low_f32(v.q1)),
                  vcvt_high_f64_f32(v.q1), vcvt_f64_f32(vget_low_f32(v.q2)), vcvt_high_f64_f32(v.q2),
                  vcvt_f64_f32(vget_low_f32(v.q3)), vcvt_high_f64_f32(v.q3)}};
+}
+
+FN float32x4_t narrow(float64x2_t low, float64x2_t high) { return vcvt_high_f32_f64(vcvt_f32_f64(low), high); }
+FN vec d_narrow(vecd v) {
+  return (vec){narrow(v.pair[0], v.pair[1]), narrow(v.pair[2], v.pair[3]), narrow(v.pair[4], v.pair[5]),
+               narrow(v.pair[6], v.pair[7])};
+}
+
+// a·b + c
+FN vecd d_fma(vecd a, vecd b, vecd c) {
+  for (int i = 0; i < 8; i++) c.pair[i] = vfmaq_f64(c.pair[i], a.pair[i], b.pair[i]);
+  return c;
 }
 
 FN vecd d_add(vecd sum, vec v) {

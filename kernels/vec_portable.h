@@ -74,6 +74,25 @@ FN vmask m_lt(vec a, vec b) {
 FN vec v_select(vmask m, vec a, vec b) { EACH(m.lane[i] ? a.lane[i] : b.lane[i]); }
 
 FN vecd d_zero(void) { return (vecd){{0}}; }
+FN vecd d_set(double x) {
+  vecd all;
+  for (int i = 0; i < LANES; i++) all.lane[i] = x;
+  return all;
+}
+
+FN vecd d_widen(vec v) {
+  vecd wide;
+  for (int i = 0; i < LANES; i++) wide.lane[i] = (double)v.lane[i];
+  return wide;
+}
+
+FN vec d_narrow(vecd v) { EACH((float)v.lane[i]); }
+
+// a·b + c, rounded twice
+FN vecd d_fma(vecd a, vecd b, vecd c) {
+  for (int i = 0; i < LANES; i++) c.lane[i] += a.lane[i] * b.lane[i];
+  return c;
+}
 
 FN vecd d_add(vecd sum, vec v) {
   for (int i = 0; i < LANES; i++) sum.lane[i] += (double)v.lane[i];
