@@ -314,7 +314,7 @@ func (p *ropeParams) scaling(c *Config) (*RopeScaling, error) {
 	if s.Type == "longrope" && s.Attention == 0 {
 		s.Attention = 1
 		if s.Factor > 1 && s.Original > 1 {
-			s.Attention = math.Sqrt(1 + math.Log(s.Factor)/math.Log(float64(s.Original)))
+			s.Attention = float64(float32(math.Sqrt(1 + math.Log(s.Factor)/math.Log(float64(s.Original))))) // as GGUF has it
 		}
 	}
 	return s, nil

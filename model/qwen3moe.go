@@ -7,6 +7,7 @@ var qwen3moe = architecture{
 	gguf: "qwen3moe", modelType: "qwen3_moe",
 	layers: union(separateQKV, experts), parts: union(normBefore, qkNorm, router, qkvBias, outBias), optional: every(qkvBias, outBias),
 	outside: aroundBlocks, stem: blockStem,
+	keys:     map[string]string{"num_experts": "num_local_experts"}, // as newer transformers write it
 	defaults: `{"use_sliding_window": false, "moe_intermediate_size": 768, "num_key_value_heads": 4, "num_experts": 128, "num_experts_per_tok": 8}`,
 	settings: expertsEverywhere, normTopK: true,
 }

@@ -1,0 +1,216 @@
+package model_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/finch-llm/finch/export"
+	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
+)
+
+const goldenTokens, goldenVocab = 48, 64 // of tools/golden/architectures.py
+
+func goldenIDs() []int32 {
+	ids := make([]int32, goldenTokens)
+	for i := range ids {
+		ids[i] = int32((7*i + i*i) % goldenVocab)
+	}
+	return ids
+}
+
+// goldenNames lists the models of tools/golden/architectures.py.
+func goldenNames(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir("testdata/architectures")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func goldenLogits(t *testing.T, name string) []float32 {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata/architectures", name, "logits.f32"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	logits := make([]float32, len(data)/4)
+	for i := range logits {
+		logits[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+	}
+	return logits
+}
+
+func openGolden(t *testing.T, path string) *model.Model {
+	t.Helper()
+	m, err := model.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// logitsOf runs ids as one sequence: [tokens, vocab].
+func logitsOf(t *testing.T, m *model.Model, n *model.Network, p *kernels.Path, ids []int32) []float32 {
+	t.Helper()
+	r := model.NewRunner(m, p, len(ids))
+	hidden := make([]float32, len(ids)*m.Hidden)
+	if err := r.Hidden(hidden, n, ids, len(ids)); err != nil {
+		t.Fatal(err)
+	}
+	logits := make([]float32, len(ids)*m.Vocab)
+	r.Logits(logits, hidden)
+	return logits
+}
+
+// difference is max |a − b| / max |b|.
+func difference(a, b []float32) float64 {
+	worst, largest := 0.0, 0.0
+	for i := range b {
+		d := math.Abs(float64(a[i]) - float64(b[i]))
+		if math.IsNaN(d) {
+			return math.Inf(1)
+		}
+		worst, largest = max(worst, d), max(largest, math.Abs(float64(b[i])))
+	}
+	return worst / largest
+}
+
+// Every architecture predicts what transformers does in fp32, from the Hugging Face folder and from the GGUF that llama.cpp's
+// converter makes of it. The texts are longer than windows and original contexts.
+func TestArchitecturesAgreeWithTransformers(t *testing.T) {
+	for _, name := range goldenNames(t) {
+		want := goldenLogits(t, name)
+		for _, file := range []string{"", "model.gguf"} {
+			m := openGolden(t, filepath.Join("testdata/architectures", name, file))
+			for _, p := range kernels.Paths() {
+				got := logitsOf(t, m, &m.Network, p, goldenIDs())
+				d := difference(got, want)
+				t.Logf("%s %s, %s: %.2g", name, file, p.Name(), d)
+				limit := 1e-5
+				if p.Exact() != p {
+					limit = 0.1
+				}
+				if m.Experts > 0 && p.Exact() != p {
+					continue // rounding sends some tokens to other experts
+				}
+				if !(d <= limit) {
+					t.Errorf("%s %s, %s: logits differ by %g of the largest", name, file, p.Name(), d)
+				}
+			}
+		}
+	}
+}
+
+// What finch writes of a model, it reads as the same model: its predictions are the same to the bit, as a packed file and, but
+// for the order of rotary pairs, as a GGUF.
+func TestArchitecturesAreWrittenAndReadBack(t *testing.T) {
+	p := kernels.Paths()[0].Exact()
+	for _, name := range goldenNames(t) {
+		for _, file := range []string{"", "model.gguf"} {
+			m := openGolden(t, filepath.Join("testdata/architectures", name, file))
+			want := logitsOf(t, m, &m.Network, p, goldenIDs())
+			for _, format := range []string{"packed", "gguf"} {
+				target, err := export.For(format, m)
+				if err != nil {
+					t.Errorf("%s %s: %v", name, file, err)
+					continue
+				}
+				var data bytes.Buffer
+				if err := target.Write(&data, &m.Network); err != nil {
+					t.Fatal(err)
+				}
+				if size, err := target.Size(&m.Network); err != nil || size != int64(data.Len()) {
+					t.Errorf("%s %s: %d bytes in %s, promised were %d, %v", name, file, data.Len(), format, size, err)
+				}
+				path := filepath.Join(t.TempDir(), "model")
+				if err := os.WriteFile(path, data.Bytes(), 0o666); err != nil {
+					t.Fatal(err)
+				}
+				written := openGolden(t, path)
+				got := logitsOf(t, written, &written.Network, p, goldenIDs())
+				switch {
+				case m.RopeInterleaved == written.RopeInterleaved && !slices.Equal(got, want):
+					t.Errorf("%s %s: read back from %s, logits differ by %g of the largest", name, file, format, difference(got, want))
+				case !(difference(got, want) <= 1e-5):
+					t.Errorf("%s %s: read back from %s, logits differ by %g of the largest", name, file, format, difference(got, want))
+				}
+			}
+		}
+	}
+}
+
+// Predictions do not depend on what runs beside a sequence, nor on whether its beginning is in a cache, with all sublayers or some of
+// them dropped.
+func TestArchitecturesPredictTheSameInPieces(t *testing.T) {
+	ids := goldenIDs()
+	for _, name := range goldenNames(t) {
+		m := openGolden(t, filepath.Join("testdata/architectures", name))
+		dropped := m.Network.Clone()
+		dropped.Blocks[0].DropMLP, dropped.Blocks[1].DropAttn = true, true
+		for _, p := range kernels.Paths() {
+			for what, n := range map[string]*model.Network{"whole": &m.Network, "dropped": dropped} {
+				r := model.NewRunner(m, p, len(ids))
+				run := func(ids []int32, sequence int) []float32 {
+					hidden := make([]float32, len(ids)*m.Hidden)
+					if err := r.Hidden(hidden, n, ids, sequence); err != nil {
+						t.Fatal(err)
+					}
+					return hidden
+				}
+				want := run(ids, len(ids))
+				beside := run(append(slices.Repeat([]int32{5, 9, 60}, len(ids)/3), ids...), len(ids))
+				if !slices.Equal(beside[len(want):], want) {
+					t.Errorf("%s, %s, %s: another sequence changes what is predicted", name, p.Name(), what)
+				}
+				var pieces []float32
+				for c, at := r.NewCache(), 0; at < len(ids); {
+					next := min(len(ids), at+1+at/2)
+					piece := make([]float32, (next-at)*m.Hidden)
+					if err := r.Extend(piece, n, ids[at:next], c); err != nil {
+						t.Fatal(err)
+					}
+					pieces, at = append(pieces, piece...), next
+				}
+				if !slices.Equal(pieces, want) {
+					t.Errorf("%s, %s, %s: with a cache, hidden states differ by %g of the largest", name, p.Name(), what, difference(pieces, want))
+				}
+			}
+		}
+	}
+}
+
+// Every layer's inputs are shown: those which, multiplied with it, make the next one's.
+func TestArchitecturesShowTheInputsOfLayers(t *testing.T) {
+	for _, name := range goldenNames(t) {
+		m := openGolden(t, filepath.Join("testdata/architectures", name))
+		r := model.NewRunner(m, kernels.Paths()[0].Exact(), goldenTokens)
+		x := make([]float32, goldenTokens*m.Hidden)
+		if err := r.Embed(x, goldenIDs(), goldenTokens); err != nil {
+			t.Fatal(err)
+		}
+		seen := map[model.Kind]int{}
+		r.BlockInputs(x, &m.Network.Blocks[0], goldenTokens, func(k model.Kind, inputs []float32) { seen[k] += len(inputs) })
+		for _, k := range m.Kinds() {
+			_, cols := m.Shape(k)
+			want := goldenTokens * cols
+			if k == model.FFNDownExps {
+				want *= m.ExpertsUsed
+			}
+			if in := k.Input(); seen[in] != want {
+				t.Errorf("%s: %d inputs of %s were shown, want %d", name, seen[in], k, want)
+			}
+		}
+	}
+}
