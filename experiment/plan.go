@@ -156,6 +156,9 @@ func (t *Task) fittingBytes(dir string, workers int, limit int64) int64 {
 		if in := k.Input(); !seen[in] {
 			seen[in] = true
 			moments += int64(cols) * int64(cols)
+			if k.Stacked() {
+				cols *= t.Model.ExpertsUsed
+			}
 			inputs += int64(cols)
 		}
 	}

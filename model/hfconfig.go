@@ -134,6 +134,8 @@ func (h *hfConfig) config(a *architecture) (Config, error) {
 		return Config{}, errors.New("config.json: the model is quantized already (quantization_config): give finch the original in bf16, f16 or f32")
 	case h.Heads <= 0:
 		return Config{}, fmt.Errorf("config.json: num_attention_heads is %d", h.Heads)
+	case a.mixture() && h.Experts <= 0:
+		return Config{}, fmt.Errorf("config.json: the number of experts is %d", h.Experts)
 	}
 	c := Config{
 		Architecture: a.gguf, Name: h.Name, Hidden: h.Hidden, MLP: h.MLP, Heads: h.Heads, KVHeads: h.Heads,

@@ -87,16 +87,18 @@ func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder
 			}
 		}
 	}
-	// Old files repeat the rotary frequencies, the mask of attention, and a tied head.
-	redundant := func(name string) bool {
-		return strings.HasSuffix(name, ".rotary_emb.inv_freq") || a.learned && (strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias")) ||
-			c.TiedHead && name == a.outside[outputHead]
-	}
+	redundant := func(name string) bool { return a.redundant(name, c.TiedHead) }
 	if err := load.finish(a.modelType, names, redundant); err != nil {
 		return nil, err
 	}
 	m.Hash, m.Bytes = hex.EncodeToString(load.hash.Sum(nil)), load.bytes
 	return m, nil
+}
+
+// redundant tells tensors that change nothing: old files repeat the rotary frequencies, the mask of attention, and a tied head.
+func (a *architecture) redundant(name string, tied bool) bool {
+	mask := a.learned && (strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias"))
+	return mask || strings.HasSuffix(name, ".rotary_emb.inv_freq") || tied && name == a.outside[outputHead]
 }
 
 // hfName is Hugging Face's name of a tensor.

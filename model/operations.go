@@ -34,10 +34,10 @@ func (c *Config) HeadOperations(sequence int) int64 {
 	return 2 * int64(c.Vocab) * int64(c.Hidden) * int64(sequence)
 }
 
-// Inner is the widest of what is between a block's projections, for each token.
+// Inner is the most values that an MLP, or the experts of a mixture, have of each token.
 func (c *Config) Inner() int {
 	if c.Experts > 0 {
-		return max(c.ExpertsUsed*c.ExpertMLP, c.SharedMLP)
+		return max(c.ExpertsUsed*(c.ExpertMLP+c.Hidden), c.SharedMLP)
 	}
 	return c.MLP
 }
