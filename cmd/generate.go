@@ -80,7 +80,7 @@ func generate(c *cobra.Command, m *model.Model, path *kernels.Path, s sampler, p
 		if err := runner.Extend(hidden, &m.Network, next, cache); err != nil {
 			return err
 		}
-		runner.Worker().MatMul(logits, hidden[(len(next)-1)*m.Hidden:len(next)*m.Hidden], 1, m.Head)
+		runner.Worker().Logits(logits, hidden[(len(next)-1)*m.Hidden:len(next)*m.Hidden], 1, m.Head, 0)
 		id := s.sample(logits, len(text))
 		if id == m.Tokenizer.EOS() || len(ids) == context {
 			break
