@@ -19,13 +19,13 @@ import (
 func newLevels() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "levels",
-		Short: "the level database by itself: build, list or verify it",
+		Short: "the level database by itself: build, list or verify it; importance matrices",
 		Long: `levels looks after the level database beside --db: every layer at every level, in a file whose name depends on the weights, the
-compressor, and what the level was fitted to.`,
+compressor, and what the level was fitted to. It also makes importance matrices, which levels can be fitted to.`,
 		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newLevelsBuild(), newLevelsList(), newLevelsVerify())
+	c.AddCommand(newLevelsBuild(), newLevelsList(), newLevelsVerify(), newLevelsImatrix())
 	return c
 }
 
