@@ -31,7 +31,7 @@ type Session struct {
 	Version  string
 	NoMemo   bool // compute every score, also those that the database knows
 
-	tasks   map[*configs.Experiment]*Task
+	tasks   []*Task
 	models  map[string]*model.Model
 	corpora map[corpusKey]*evaluator.Corpus
 	engines map[engineKey]*evaluator.Engine
