@@ -64,6 +64,15 @@ func decodeFallback(tokens []string) []string {
 	return out
 }
 
+// sentencePieceDecoder turns pieces into text; prefix says that a space came in front of the text.
+func sentencePieceDecoder(prefix bool) []func([]string) []string {
+	steps := []func([]string) []string{decodeReplace(spaceMark, " "), decodeFallback, fuse}
+	if prefix {
+		steps = append(steps, strip(" ", 1, 0))
+	}
+	return steps
+}
+
 func decodeReplace(old, new string) func([]string) []string {
 	replace := replaceAll(old, new)
 	return each(func(_ int, token string) string { return replace(token) })
