@@ -136,13 +136,13 @@ func ropeTheta(h *hfConfig) (float64, error) {
 	return theta, nil
 }
 
-// openFolder reads a Hugging Face folder: config.json, tokenizer.json, model.safetensors or its shards.
+// openFolder reads a Hugging Face folder: config.json, tokenizer.json or tokenizer.model, model.safetensors or its shards.
 func openFolder(dir string) (*Model, error) {
 	config, err := readSmall(filepath.Join(dir, "config.json"), 1<<20)
 	if err != nil {
 		return nil, err
 	}
-	tok, err := readSmall(filepath.Join(dir, "tokenizer.json"), 256<<20)
+	tok, err := tokenizer.ReadFolder(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +172,7 @@ func readSmall(path string, limit int64) ([]byte, error) {
 }
 
 // fromHuggingFace assembles a model from the contents of a Hugging Face folder.
-func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder) (*Model, error) {
+func fromHuggingFace(ref string, config []byte, tok *tokenizer.Files, weights *safetensors.Folder) (*Model, error) {
 	var h hfConfig
 	if err := json.Unmarshal(config, &h); err != nil {
 		return nil, fmt.Errorf("%s: config.json is not a model configuration: %w", ref, err)
@@ -184,8 +184,8 @@ func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder
 	if c.Name == "" {
 		c.Name = strings.TrimPrefix(filepath.Base(ref), "builtin:")
 	}
-	m := &Model{Config: c, Ref: ref, tokenizerJSON: tok}
-	if m.Tokenizer, err = tokenizer.FromJSON(tok, ref+"/tokenizer.json"); err != nil {
+	m := &Model{Config: c, Ref: ref}
+	if m.Tokenizer, err = tok.Load(ref); err != nil {
 		return nil, err
 	}
 	bos, add := m.Tokenizer.BOS()
@@ -202,7 +202,7 @@ func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder
 		return shaped(name, format, t.Shape, t.Data)
 	}}
 	load.hash.Write(config)
-	load.hash.Write(tok)
+	load.hash.Write(tok.Source())
 	m.Embedding = load.matrix("model.embed_tokens.weight")
 	m.OutputNorm = load.vector("model.norm.weight", c.Hidden)
 	m.Head = m.Embedding

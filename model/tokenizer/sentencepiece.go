@@ -35,6 +35,9 @@ func newSpeller(v *vocabulary, unknown int32) *speller {
 	return s
 }
 
+// complete says whether every character can be spelled in bytes.
+func (s *speller) complete() bool { return slices.Min(s.bytes[:]) >= 0 }
+
 // append writes a character in bytes, or as the unknown token where there is none for its bytes. ids[start:] are those of
 // the same text.
 func (s *speller) append(ids []int32, start int, character string) []int32 {

@@ -53,14 +53,17 @@ func (v *vocabulary) words(yield func(string) bool) {
 // useSentencePiece sets what all SentencePiece models have in common: spaces are marks, and one comes in front of text if
 // prefix says so.
 func (t *Tokenizer) useSentencePiece(m *sentencePiece, prefix bool) {
-	t.model = m
-	toMarks := []normalizer{replaceAll(" ", spaceMark)}
-	if prefix {
-		toMarks = append([]normalizer{prepend(spaceMark)}, toMarks...)
-	}
-	t.normalize = sequence(toMarks)
+	t.model, t.normalize = m, spacesToMarks(prefix)
 	t.decoder.steps = sentencePieceDecoder(prefix)
 	if separable(m.vocabulary.words) {
 		t.split = wordStarts
 	}
+}
+
+func spacesToMarks(prefix bool) normalizer {
+	toMarks := replaceAll(" ", spaceMark)
+	if !prefix {
+		return toMarks
+	}
+	return sequence([]normalizer{prepend(spaceMark), toMarks})
 }

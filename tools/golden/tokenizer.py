@@ -184,7 +184,15 @@ def characters(normalizer, pre, decoder, unk="<unk>", fallback=True, **options) 
     data = json.loads(tok.to_str())
     data["model"].update(options, byte_fallback=fallback)
     data["added_tokens"] = data["added_tokens"][:3]
+    data["model"]["merges"] = all_merges(data["model"])
     return Tokenizer.from_str(json.dumps(data))
+
+
+def all_merges(model: dict) -> list[list[str]]:
+    """Every way to make each token, as in files that were converted from SentencePiece (transformers' generate_merges)."""
+    made = dict.fromkeys(left + right for left, right in model["merges"])
+    pieces = {t for t in model["vocab"] if not (t.startswith("<") and t.endswith(">") and len(t) > 1)}
+    return [[t[:i], t[i:]] for t in made for i in range(1, len(t)) if t[:i] in pieces and t[i:] in pieces]
 
 
 def small_tokenizers() -> dict[str, Tokenizer]:
