@@ -28,7 +28,8 @@ type addedTokens struct {
 
 func newAddedTokens(tokens []addedToken, normalize normalizer) addedTokens {
 	a := addedTokens{byID: make(map[int32]string, len(tokens))}
-	var raw, normalized []addedToken
+	raw := make([]addedToken, 0, len(tokens)) // most are
+	var normalized []addedToken
 	for _, t := range tokens {
 		t.text = t.Content
 		if t.Normalized && normalize != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -108,15 +109,16 @@ func (f *Files) addedTokens(config folderConfig) ([]addedToken, error) {
 		}
 	}
 	byID := make(map[int32]addedToken, len(ids)+len(config.Added))
-	for content, id := range ids {
+	for _, content := range slices.Sorted(maps.Keys(ids)) {
+		id := ids[content]
 		if other, ok := byID[id]; ok {
-			return nil, fmt.Errorf("added_tokens.json gives the id %d to %q and %q", id, min(content, other.Content), max(content, other.Content))
+			return nil, fmt.Errorf("added_tokens.json gives the id %d to %q and %q", id, other.Content, content)
 		}
 		byID[id] = addedToken{ID: id, Content: content}
 	}
 	for key, token := range config.Added {
 		id, err := strconv.ParseInt(key, 10, 32)
-		if err != nil {
+		if err != nil || strconv.FormatInt(id, 10) != key {
 			return nil, fmt.Errorf("tokenizer_config.json: added_tokens_decoder has the key %q, which is no id", key)
 		}
 		token.ID = int32(id)

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -16,7 +15,7 @@ func fromModel(data []byte, added []addedToken) (*Tokenizer, error) {
 		return nil, err
 	}
 	v, whole := &m.vocabulary, m.whole()
-	t := &Tokenizer{ids: maps.Clone(v.ids)} // the model itself knows nothing of added tokens
+	t := &Tokenizer{ids: v.ids}
 	spell := newSpeller(v, m.unknown)
 	spell.fuse = true
 	if m.kind == unigramModel {
@@ -37,16 +36,16 @@ func fromModel(data []byte, added []addedToken) (*Tokenizer, error) {
 	if m.spec.removeSpaces {
 		t.decoder.steps = append(t.decoder.steps, strip(" ", math.MaxInt, 0))
 	}
-	for _, a := range added {
-		if a.ID >= 0 && int(a.ID) < len(v.tokens) && v.tokens[a.ID] != a.Content {
-			delete(t.ids, v.tokens[a.ID]) // an added token takes the place of a reserved piece
-		}
-	}
-	if err := t.addTokens(append(m.controls(), added...)); err != nil {
-		return nil, err
-	}
 	t.bos, t.eos = m.special(m.bos), m.special(m.eos)
 	t.addBOS = t.bos >= 0
+	for _, a := range added {
+		if a.ID >= 0 && int(a.ID) < len(v.tokens) && v.tokens[a.ID] != a.Content {
+			delete(t.ids, v.tokens[a.ID]) // the added token takes the place of the piece
+		}
+	}
+	if err := t.addTokens(slices.Concat(m.controls(), added)); err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 
@@ -62,12 +61,17 @@ func (m *modelProto) whole() *prefixes {
 	return newPrefixes(texts)
 }
 
-// controls are the control pieces and the unknown one, as added tokens.
-func (m *modelProto) controls() (added []addedToken) {
+// controls are the control pieces and the unknown one, unless added tokens took their place, as added tokens.
+func (m *modelProto) controls() []addedToken {
+	var reserved []int32
 	for i, typ := range m.types {
-		if typ == controlToken || typ == unknownToken {
-			added = append(added, addedToken{ID: int32(i), Content: m.tokens[i], Special: true})
+		if _, ok := m.ids[m.tokens[i]]; ok && (typ == controlToken || typ == unknownToken) {
+			reserved = append(reserved, int32(i))
 		}
+	}
+	added := make([]addedToken, len(reserved))
+	for i, id := range reserved {
+		added[i] = addedToken{ID: id, Content: m.tokens[id], Special: true}
 	}
 	return added
 }

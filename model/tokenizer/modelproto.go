@@ -33,8 +33,11 @@ type normalizerSpec struct {
 	escapeSpaces bool      // spaces become marks
 }
 
-// pieceBytes is what a piece takes in memory, with the indices over it.
-const pieceBytes = 160
+// What a piece takes in memory, with the indices over it, and how much more one does that is found in text by itself.
+const (
+	pieceBytes = 110
+	extraBytes = 320
+)
 
 // parseModelProto reads a tokenizer.model.
 func parseModelProto(data []byte) (*modelProto, error) {
@@ -51,10 +54,11 @@ func parseModelProto(data []byte) (*modelProto, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("not a SentencePiece model: %w", err)
 	}
-	switch room := 4*len(data) + 16<<20; {
-	case pieces == 0:
+	if pieces == 0 {
 		return nil, errors.New("not a SentencePiece model: it has no pieces")
-	case pieces > room/pieceBytes:
+	}
+	room := 4*len(data) + 16<<20 - pieces*pieceBytes // memory in proportion to the file, however short its pieces are
+	if room < 0 {
 		return nil, fmt.Errorf("%d pieces in %d bytes are too many", pieces, len(data))
 	}
 	m.tokens, m.scores, m.types = make([]string, 0, pieces), make([]float32, 0, pieces), make([]tokenType, 0, pieces)
@@ -78,6 +82,14 @@ func parseModelProto(data []byte) (*modelProto, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, typ := range m.types {
+		if typ == controlToken || typ == userDefinedToken || typ == unknownToken {
+			room -= extraBytes
+		}
+	}
+	if room < 0 {
+		return nil, errors.New("too many control and user-defined pieces for the size of the file")
 	}
 	return m, m.check()
 }

@@ -9,7 +9,7 @@ import (
 // sentencePiece is byte-pair encoding as SentencePiece does it (Kudo and Richardson, arXiv 1808.06226): two neighbours merge
 // where their joined text is a piece, the piece with the highest score first. It knows no list of merges.
 type sentencePiece struct {
-	vocabulary *vocabulary
+	vocabulary *vocabulary // its ids may have added tokens besides
 	ranks      []int32   // of each piece's score, 0 for the highest, equal ones for equal scores; -1: nothing merges into it
 	whole      *prefixes // user-defined pieces, which are found first and merge with nothing
 	resegments bool      // unused pieces are taken apart again
@@ -101,7 +101,7 @@ func rankScores(scores []float32) ([]int32, error) {
 
 // piece is the piece that a text can be or merge into, or -1.
 func (m *sentencePiece) piece(text string) int32 {
-	if id, ok := m.vocabulary.ids[text]; ok && m.ranks[id] >= 0 {
+	if id, ok := m.vocabulary.ids[text]; ok && int(id) < len(m.ranks) && m.ranks[id] >= 0 {
 		return id
 	}
 	return -1
