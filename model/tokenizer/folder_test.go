@@ -113,3 +113,23 @@ func TestFolderErrors(t *testing.T) {
 		})
 	}
 }
+
+// FuzzFolder puts arbitrary added tokens beside a sound model.
+func FuzzFolder(f *testing.F) {
+	f.Add([]byte(`{"<|a|>": 8, "<|b|>": 10}`), []byte(`{"add_bos_token": false, "added_tokens_decoder": {"2": {"content": "<end>", "special": true}}}`), "a<|a|>b<end>")
+	f.Add([]byte(`{"":9}`), []byte(`{"added_tokens_decoder":{"4":{"content":"","normalized":true},"-1":{"content":"x"}}}`), "ab")
+	f.Add([]byte(`{"x":2147483647}`), []byte(`{"added_tokens_decoder":null}`), "x")
+	model := proto(abModel(nil), isBPE, field(4, 0))
+	f.Fuzz(func(t *testing.T, added, config []byte, text string) {
+		files := &Files{Model: model, Added: added, Config: config}
+		var tok *Tokenizer
+		var err error
+		if n := allocated(func() { tok, err = files.Load("fuzz") }); n > uint64(4*(len(added)+len(config))+16<<20) {
+			t.Fatalf("allocated %d bytes for %d", n, len(added)+len(config))
+		}
+		if err == nil {
+			tok.Decode(tok.Encode(text))
+			tok.GGUF(tok.Vocab())
+		}
+	})
+}

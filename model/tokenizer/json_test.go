@@ -132,11 +132,16 @@ func FuzzFromJSON(f *testing.F) {
 		f.Add(data, "It's 123 é")
 	}
 	f.Fuzz(func(t *testing.T, data []byte, text string) {
-		tok, err := FromJSON(data, "fuzz")
+		var tok *Tokenizer
+		var err error
+		if n := allocated(func() { tok, err = FromJSON(data, "fuzz") }); n > uint64(4*len(data)+16<<20) {
+			t.Fatalf("allocated %d bytes for a file of %d", n, len(data))
+		}
 		if err != nil {
 			return
 		}
 		tok.Decode(tok.Encode(text))
+		tok.GGUF(tok.Vocab())
 	})
 }
 

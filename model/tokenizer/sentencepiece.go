@@ -10,9 +10,9 @@ import (
 // where their joined text is a piece, the piece with the highest score first. It knows no list of merges.
 type sentencePiece struct {
 	vocabulary *vocabulary // its ids may have added tokens besides
-	ranks      []int32   // of each piece's score, 0 for the highest, equal ones for equal scores; -1: nothing merges into it
-	whole      *prefixes // user-defined pieces, which are found first and merge with nothing
-	resegments bool      // unused pieces are taken apart again
+	ranks      []int32     // of each piece's score, 0 for the highest, equal ones for equal scores; -1: nothing merges into it
+	whole      *prefixes   // user-defined pieces, which are found first and merge with nothing
+	resegments bool        // unused pieces are taken apart again
 	spell      *speller
 }
 
