@@ -16,7 +16,7 @@ type Metadata interface {
 }
 
 // FromGGUF reads the keys tokenizer.ggml.* of a GGUF file: models "gpt2" (byte-level BPE with a named pre-tokenizer) and
-// "llama" (SentencePiece BPE). Control and user-defined tokens are found in text.
+// "llama" (SentencePiece BPE). Control, unknown and user-defined tokens are found in text.
 func FromGGUF(meta Metadata) (*Tokenizer, error) {
 	t, err := fromGGUF(meta)
 	if err != nil {
@@ -82,11 +82,11 @@ func readVocabulary(meta Metadata) (*vocabulary, error) {
 	return v, v.index()
 }
 
-// added are the tokens that are found in text before the model sees it.
+// added are the tokens that are found in text before the model sees it, as llama.cpp does where it parses special tokens.
 func (v *vocabulary) added() (added []addedToken) {
 	for i, token := range v.tokens {
-		if typ := v.typeOf(i); typ == controlToken || typ == userDefinedToken {
-			added = append(added, addedToken{ID: int32(i), Content: token, Special: typ == controlToken})
+		if typ := v.typeOf(i); typ == controlToken || typ == userDefinedToken || typ == unknownToken {
+			added = append(added, addedToken{ID: int32(i), Content: token, Special: typ != userDefinedToken})
 		}
 	}
 	return added

@@ -19,6 +19,7 @@ func (t *Tokenizer) GGUF(rows int) ([]gguf.KV, error) {
 	kind, pre := "llama", "default"
 	names, types := t.names(rows), t.types(rows)
 	var rules []gguf.KV
+	unknown := int32(-1)
 	switch m := t.model.(type) {
 	case *bpe:
 		if m.bytes != nil {
@@ -37,6 +38,7 @@ func (t *Tokenizer) GGUF(rows int) ([]gguf.KV, error) {
 		if err != nil {
 			return nil, err
 		}
+		unknown = m.unknown
 		for _, to := range m.merges {
 			spaced(names, types, int(to.id))
 		}
@@ -47,12 +49,17 @@ func (t *Tokenizer) GGUF(rows int) ([]gguf.KV, error) {
 			return nil, err
 		}
 		scores := m.scores(types)
+		unknown = m.spell.unknown
 		for _, text := range m.whole.texts {
 			spaced(names, types, int(m.vocabulary.ids[text]))
 		}
 		rules = scoreKeys(scores, prefix)
 	default:
 		return nil, errors.New("finch does not write unigram models to GGUF")
+	}
+	if unknown >= 0 && int(unknown) < rows {
+		types[unknown] = unknownToken
+		rules = append(rules, gguf.KV{Key: "tokenizer.ggml.unknown_token_id", Value: gguf.ValueOf(uint32(unknown))})
 	}
 	numbers := make([]int32, rows)
 	for i, typ := range types {
@@ -89,12 +96,15 @@ func (m *sentencePiece) scores(types []tokenType) []float32 {
 	scores := make([]float32, len(types))
 	for i, typ := range types {
 		switch {
-		case typ == controlToken || typ == userDefinedToken:
-			scores[i] = addedScore
-		case typ == unusedToken && i >= len(v.tokens):
+		case i < len(v.tokens):
+			scores[i] = v.scores[i]
+			if typ == normalToken {
+				types[i] = v.typeOf(i)
+			}
+		case typ == unusedToken:
 			scores[i] = paddingScore
 		default:
-			scores[i], types[i] = v.scores[i], v.typeOf(i)
+			scores[i] = addedScore
 		}
 	}
 	return scores
