@@ -8,6 +8,7 @@ import (
 
 	"github.com/finch-llm/finch/model/finchling"
 	"github.com/finch-llm/finch/model/safetensors"
+	"github.com/finch-llm/finch/model/tokenizer"
 )
 
 // Builtin is the reference of the model that finch ships.
@@ -22,7 +23,7 @@ func Open(ref string) (*Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		return fromHuggingFace(Builtin, finchling.Config, finchling.Tokenizer, weights)
+		return fromHuggingFace(Builtin, finchling.Config, &tokenizer.Files{JSON: finchling.Tokenizer}, weights)
 	case strings.HasPrefix(ref, "builtin:"):
 		return nil, fmt.Errorf("model %q is not known: finch ships %s", ref, Builtin)
 	case strings.HasPrefix(ref, "hf://"):
