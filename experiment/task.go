@@ -56,6 +56,9 @@ func (s *Session) Prepare(config *configs.Experiment) (*Task, error) {
 }
 
 func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
+	if err := s.fetch(config); err != nil {
+		return nil, err
+	}
 	m, err := s.model(config.Model)
 	if err != nil {
 		return nil, config.Errorf("model", "%v", err)

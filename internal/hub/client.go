@@ -33,7 +33,7 @@ type Client struct {
 // Progress is told how a download goes.
 type Progress interface {
 	Begin(name string, bytes int64) // a file of so many bytes
-	At(bytes int64)                 // of the file are there; fewer than before if it is begun again
+	At(bytes int64)                 // of the file are there: at first those of an earlier pull; fewer than before if it is begun anew
 	End()
 	Wait(reason string) // until something outside has changed
 }

@@ -36,6 +36,7 @@ func (c *Client) bring(ctx context.Context, ref Ref, commit string, f file) erro
 	defer b.Close()
 	if c.Progress != nil {
 		c.Progress.Begin(f.path, f.size)
+		c.Progress.At(b.n)
 		defer c.Progress.End()
 	}
 	if err := c.download(ctx, ref, commit, b); err != nil {

@@ -37,7 +37,9 @@ type fakeHub struct {
 
 func newFakeHub(t testing.TB, page string, files map[string][]byte) *fakeHub {
 	h := &fakeHub{page: page, commit: strings.Repeat("a1", 20), files: files, tokens: map[string]string{}}
-	h.large = func(name string) bool { return slices.Contains([]string{".safetensors", ".gguf", ".parquet"}, path.Ext(name)) }
+	h.large = func(name string) bool {
+		return slices.Contains([]string{".safetensors", ".gguf", ".parquet"}, path.Ext(name))
+	}
 	h.hub, h.cdn = httptest.NewServer(http.HandlerFunc(h.serveHub)), httptest.NewServer(http.HandlerFunc(h.serveCDN))
 	t.Cleanup(h.hub.Close)
 	t.Cleanup(h.cdn.Close)
