@@ -10,11 +10,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/finch-llm/finch/internal/hubtest"
 )
 
 // Whatever goes wrong on the way, and is over after a while, the file arrives whole.
 func TestPullThroughFaults(t *testing.T) {
-	data := noise(1<<20, 1)
+	data := hubtest.Noise(1<<20, 1)
 	status := func(code int, header ...string) func(http.ResponseWriter, *http.Request, []byte, int) bool {
 		return func(w http.ResponseWriter, _ *http.Request, _ []byte, nth int) bool {
 			if nth > attempts-1 {
@@ -41,7 +43,7 @@ func TestPullThroughFaults(t *testing.T) {
 		"connection cut": {
 			func(w http.ResponseWriter, r *http.Request, data []byte, nth int) bool {
 				if nth <= 7 { // more often than it would be tried in vain
-					cutOff(w, r, data, 100_000)
+					hubtest.CutOff(w, r, data, 100_000)
 				}
 				return false
 			},
@@ -72,7 +74,7 @@ func TestPullThroughFaults(t *testing.T) {
 		"range ignored": {
 			func(w http.ResponseWriter, r *http.Request, data []byte, nth int) bool {
 				if nth == 1 {
-					cutOff(w, r, data, 100_000)
+					hubtest.CutOff(w, r, data, 100_000)
 				}
 				w.Write(data)
 				return true
@@ -83,7 +85,7 @@ func TestPullThroughFaults(t *testing.T) {
 			func(w http.ResponseWriter, r *http.Request, data []byte, nth int) bool {
 				switch nth {
 				case 1:
-					cutOff(w, r, data, 100_000)
+					hubtest.CutOff(w, r, data, 100_000)
 				case 2:
 					r.Header.Set("Range", "bytes=200000-")
 				}
@@ -95,7 +97,7 @@ func TestPullThroughFaults(t *testing.T) {
 			func(w http.ResponseWriter, r *http.Request, data []byte, nth int) bool {
 				switch nth {
 				case 1:
-					cutOff(w, r, data, 100_000)
+					hubtest.CutOff(w, r, data, 100_000)
 				case 2:
 					w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 					return true
@@ -129,21 +131,21 @@ func TestPullThroughFaults(t *testing.T) {
 		"rate limit of the hub":   {status(429, "RateLimit", `"resolvers";r=0;t=55`), []string{"", "", "", "", ""}, seconds(55, 55, 55, 55)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, cache := newFakeHub(t, "org/name", map[string][]byte{"m.gguf": data}), t.TempDir()
-			h.meddle = onCDN(c.meddle)
+			h, cache := hubtest.New(t, "org/name", map[string][]byte{"m.gguf": data}), t.TempDir()
+			h.Meddle = hubtest.OnCDN(c.meddle)
 			var pauses []time.Duration
-			client := h.client(t, cache, &pauses)
+			client := client(t, h, cache, &pauses)
 			client.now = func() time.Time { return time.Unix(60, 0) }
 			if name == "nothing comes" {
 				client.stall = 100 * time.Millisecond
 			}
 			wantFile(t, pull(t, client, "hf://org/name"), data)
-			wantBlobs(t, cache, "models--org--name", h.hash("m.gguf"))
+			wantBlobs(t, cache, "models--org--name", h.Hash("m.gguf"))
 			var want []string
 			for _, asks := range c.asks {
 				want = append(want, strings.TrimSpace("GET /cdn/m.gguf "+asks))
 			}
-			if got := h.downloads(); !slices.Equal(got, want) {
+			if got := h.Downloads(); !slices.Equal(got, want) {
 				t.Errorf("asked for %q, want %q", got, want)
 			}
 			if !slices.Equal(pauses, c.pauses) {
@@ -155,7 +157,7 @@ func TestPullThroughFaults(t *testing.T) {
 
 // What does not get better is an error that says what to do, and nothing is in the cache that is not right.
 func TestPullGivesUp(t *testing.T) {
-	data := noise(1<<20, 1)
+	data := hubtest.Noise(1<<20, 1)
 	for name, c := range map[string]struct {
 		meddle   func(w http.ResponseWriter, r *http.Request, data []byte, nth int) bool
 		requests int
@@ -163,7 +165,7 @@ func TestPullGivesUp(t *testing.T) {
 	}{
 		"always damaged": {
 			func(w http.ResponseWriter, r *http.Request, data []byte, nth int) bool {
-				w.Write(noise(len(data), 3))
+				w.Write(hubtest.Noise(len(data), 3))
 				return true
 			},
 			2, []string{"hf://org/name: m.gguf has come damaged", "twice: something between here and"},
@@ -177,7 +179,7 @@ func TestPullGivesUp(t *testing.T) {
 		},
 		"always cut at once": {
 			func(w http.ResponseWriter, r *http.Request, data []byte, nth int) bool {
-				cutOff(w, r, data, 0)
+				hubtest.CutOff(w, r, data, 0)
 				return true
 			},
 			attempts, []string{"m.gguf broke off after 0 of 1048576 bytes: unexpected EOF", "given up"},
@@ -199,14 +201,14 @@ func TestPullGivesUp(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, cache := newFakeHub(t, "org/name", map[string][]byte{"m.gguf": data}), t.TempDir()
-			h.meddle = onCDN(c.meddle)
-			_, err := h.client(t, cache, nil).Pull(context.Background(), parse(t, "hf://org/name"))
+			h, cache := hubtest.New(t, "org/name", map[string][]byte{"m.gguf": data}), t.TempDir()
+			h.Meddle = hubtest.OnCDN(c.meddle)
+			_, err := client(t, h, cache, nil).Pull(context.Background(), parse(t, "hf://org/name"))
 			wantError(t, err, c.want...)
-			if got := h.downloads(); len(got) != c.requests {
+			if got := h.Downloads(); len(got) != c.requests {
 				t.Errorf("%d requests: %q", len(got), got)
 			}
-			wantBlobs(t, cache, "models--org--name", h.hash("m.gguf")+".incomplete")
+			wantBlobs(t, cache, "models--org--name", h.Hash("m.gguf")+".incomplete")
 		})
 	}
 }
@@ -222,20 +224,20 @@ func wantError(t *testing.T, err error, want ...string) {
 
 // A file that is another one after the connection was cut is not put together of both.
 func TestPullOfAChangedFile(t *testing.T) {
-	h, cache := newFakeHub(t, "org/name", map[string][]byte{"m.gguf": noise(1<<20, 1)}), t.TempDir()
-	old := h.hash("m.gguf")
-	h.meddle = onCDN(func(w http.ResponseWriter, r *http.Request, data []byte, nth int) bool {
+	h, cache := hubtest.New(t, "org/name", map[string][]byte{"m.gguf": hubtest.Noise(1<<20, 1)}), t.TempDir()
+	old := h.Hash("m.gguf")
+	h.Meddle = hubtest.OnCDN(func(w http.ResponseWriter, r *http.Request, data []byte, nth int) bool {
 		if nth == 1 {
-			h.files["m.gguf"] = noise(1<<20, 2)
-			cutOff(w, r, data, 100_000)
+			h.Files["m.gguf"] = hubtest.Noise(1<<20, 2)
+			hubtest.CutOff(w, r, data, 100_000)
 		}
 		return false
 	})
-	c := h.client(t, cache, nil)
+	c := client(t, h, cache, nil)
 	_, err := c.Pull(context.Background(), parse(t, "hf://org/name"))
 	wantError(t, err, "hf://org/name: m.gguf has changed on the hub meanwhile: pull again")
-	wantFile(t, pull(t, c, "hf://org/name"), h.files["m.gguf"])
-	wantBlobs(t, cache, "models--org--name", old+".incomplete", h.hash("m.gguf"))
+	wantFile(t, pull(t, c, "hf://org/name"), h.Files["m.gguf"])
+	wantBlobs(t, cache, "models--org--name", old+".incomplete", h.Hash("m.gguf"))
 }
 
 // Errors that asking again does not help are asked once.
@@ -255,8 +257,8 @@ func TestRefusals(t *testing.T) {
 		"bad request":        {400, "", "", "/tree/", []string{"400 Bad Request", "is HF_ENDPOINT"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, asked := newFakeHub(t, "org/name", map[string][]byte{"m.gguf": noise(100, 1)}), 0
-			h.meddle = func(w http.ResponseWriter, r *http.Request, _ string, _ []byte) bool {
+			h, asked := hubtest.New(t, "org/name", map[string][]byte{"m.gguf": hubtest.Noise(100, 1)}), 0
+			h.Meddle = func(w http.ResponseWriter, r *http.Request, _ string, _ []byte) bool {
 				if !strings.Contains(r.URL.Path, c.at) {
 					return false
 				}
@@ -269,7 +271,7 @@ func TestRefusals(t *testing.T) {
 				w.WriteHeader(c.status)
 				return true
 			}
-			_, err := h.client(t, t.TempDir(), nil).Pull(context.Background(), parse(t, "hf://org/name"))
+			_, err := client(t, h, t.TempDir(), nil).Pull(context.Background(), parse(t, "hf://org/name"))
 			wantError(t, err, append(c.want, "hf://org/name: the hub answers")...)
 			if asked != 1 {
 				t.Errorf("asked %d times", asked)
@@ -298,18 +300,18 @@ func TestHostileHub(t *testing.T) {
 		"endless answer":      {"", strings.Repeat("a", maxAnswer), "more than 16 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, outer := newFakeHub(t, "org/name", nil), t.TempDir()
+			h, outer := hubtest.New(t, "org/name", nil), t.TempDir()
 			if c.commit != "" {
-				h.commit = c.commit
+				h.Commit = c.commit
 			}
-			h.meddle = func(w http.ResponseWriter, r *http.Request, _ string, _ []byte) bool {
+			h.Meddle = func(w http.ResponseWriter, r *http.Request, _ string, _ []byte) bool {
 				if strings.Contains(r.URL.Path, "/tree/") {
-					answer(w, c.tree)
+					hubtest.Answer(w, c.tree)
 					return true
 				}
 				return false
 			}
-			_, err := h.client(t, filepath.Join(outer, "a", "cache"), nil).Pull(context.Background(), parse(t, "hf://org/name"))
+			_, err := client(t, h, filepath.Join(outer, "a", "cache"), nil).Pull(context.Background(), parse(t, "hf://org/name"))
 			wantError(t, err, c.want)
 			if entries, err := os.ReadDir(outer); err != nil || len(entries) != 0 {
 				t.Errorf("it has written %v, %v", entries, err)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/finch-llm/finch/internal/hubtest"
 )
 
 const localSnapshot = `
@@ -32,11 +34,11 @@ func TestOracle(t *testing.T) {
 	if out, err := exec.Command(python, "-c", "import huggingface_hub, transformers").CombinedOutput(); err != nil {
 		t.Skipf("the cache is not shared with huggingface_hub: %v: set FINCH_PYTHON to a Python that has it and transformers: %.200s", err, out)
 	}
-	h := newFakeHub(t, "org/name", sharded())
+	h := hubtest.New(t, "org/name", sharded())
 	run := func(cache, program string, args ...string) string {
 		t.Helper()
 		c := exec.Command(python, append([]string{"-c", program}, args...)...)
-		c.Env = append(os.Environ(), "HF_ENDPOINT="+h.hub.URL, "HF_HUB_CACHE="+cache, "HF_HOME="+t.TempDir(), "HF_HUB_DISABLE_TELEMETRY=1")
+		c.Env = append(os.Environ(), "HF_ENDPOINT="+h.Hub.URL, "HF_HUB_CACHE="+cache, "HF_HOME="+t.TempDir(), "HF_HUB_DISABLE_TELEMETRY=1")
 		var errors strings.Builder
 		c.Stderr = &errors
 		out, err := c.Output()
@@ -47,15 +49,15 @@ func TestOracle(t *testing.T) {
 	}
 	t.Run("finch's", func(t *testing.T) {
 		cache := t.TempDir()
-		dir := pull(t, h.client(t, cache, nil), "hf://org/name")
+		dir := pull(t, client(t, h, cache, nil), "hf://org/name")
 		if got := run(cache, localSnapshot); got != dir {
 			t.Errorf("huggingface_hub finds %s, not %s", got, dir)
 		}
-		n := len(h.downloads())
+		n := len(h.Downloads())
 		if got := run(cache, pullSnapshot, "*.json", "model-*"); got != dir {
 			t.Errorf("huggingface_hub has pulled it into %s, not %s", got, dir)
 		}
-		for _, r := range h.downloads()[n:] {
+		for _, r := range h.Downloads()[n:] {
 			if strings.Contains(r, "model-") {
 				t.Errorf("huggingface_hub has brought weights again: %s", r)
 			}
@@ -64,14 +66,14 @@ func TestOracle(t *testing.T) {
 	t.Run("huggingface_hub's", func(t *testing.T) {
 		cache := t.TempDir()
 		dir := run(cache, pullSnapshot, "*.json", "model-*")
-		c := h.client(t, cache, nil)
+		c := client(t, h, cache, nil)
 		if got, err := c.Find(parse(t, "hf://org/name")); err != nil || got != dir {
 			t.Errorf("finch finds %s, %v, not %s", got, err, dir)
 		}
-		n := len(h.downloads())
-		if got := pull(t, c, "hf://org/name"); got != dir || len(h.downloads()) != n {
-			t.Errorf("finch has pulled it into %s by %q", got, h.downloads()[n:])
+		n := len(h.Downloads())
+		if got := pull(t, c, "hf://org/name"); got != dir || len(h.Downloads()) != n {
+			t.Errorf("finch has pulled it into %s by %q", got, h.Downloads()[n:])
 		}
-		wantFile(t, filepath.Join(dir, "model-00002-of-00002.safetensors"), h.files["model-00002-of-00002.safetensors"])
+		wantFile(t, filepath.Join(dir, "model-00002-of-00002.safetensors"), h.Files["model-00002-of-00002.safetensors"])
 	})
 }

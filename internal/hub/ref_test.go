@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/finch-llm/finch/internal/hubtest"
 )
 
 func TestParseRef(t *testing.T) {
@@ -155,22 +157,22 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestTokenFile(t *testing.T) {
-	h, home := newFakeHub(t, "org/name", sharded()), t.TempDir()
+	h, home := hubtest.New(t, "org/name", sharded()), t.TempDir()
 	if err := os.WriteFile(filepath.Join(home, "token"), []byte("of the file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := newClient(t, map[string]string{"HF_ENDPOINT": h.hub.URL, "HF_HOME": home})
+	c := newClient(t, map[string]string{"HF_ENDPOINT": h.Hub.URL, "HF_HOME": home})
 	pull(t, c, "hf://org/name")
-	if got := h.tokens[h.hub.Listener.Addr().String()]; got != "Bearer of the file" {
+	if got := h.Tokens[h.Hub.Listener.Addr().String()]; got != "Bearer of the file" {
 		t.Errorf("the token is %q", got)
 	}
 }
 
 func TestOffline(t *testing.T) {
-	h, cache := newFakeHub(t, "org/name", sharded()), t.TempDir()
-	c := h.client(t, cache, nil)
+	h, cache := hubtest.New(t, "org/name", sharded()), t.TempDir()
+	c := client(t, h, cache, nil)
 	dir := pull(t, c, "hf://org/name")
-	asked := len(h.requests)
+	asked := len(h.Requests)
 	c.Offline = true
 	if found, err := c.Fetch(context.Background(), parse(t, "hf://org/name")); err != nil || found != dir {
 		t.Errorf("found %q, %v", found, err)
@@ -179,12 +181,12 @@ func TestOffline(t *testing.T) {
 	wantError(t, err, `hf://org/name@v2 is not in the cache `+cache, `no pull has asked for "v2"`, "unset HF_HUB_OFFLINE, and 'finch pull hf://org/name@v2' brings it")
 	_, err = c.Pull(context.Background(), parse(t, "hf://org/name"))
 	wantError(t, err, "HF_HUB_OFFLINE is set")
-	if len(h.requests) != asked {
-		t.Errorf("the hub was asked for %q", h.requests[asked:])
+	if len(h.Requests) != asked {
+		t.Errorf("the hub was asked for %q", h.Requests[asked:])
 	}
 
 	// A shard that has gone is missed, and brought again.
-	if err := os.Remove(filepath.Join(cache, "models--org--name", "blobs", h.hash("model-00002-of-00002.safetensors"))); err != nil {
+	if err := os.Remove(filepath.Join(cache, "models--org--name", "blobs", h.Hash("model-00002-of-00002.safetensors"))); err != nil {
 		t.Fatal(err)
 	}
 	_, err = c.Find(parse(t, "hf://org/name"))
@@ -193,7 +195,7 @@ func TestOffline(t *testing.T) {
 	if _, err := c.Fetch(context.Background(), parse(t, "hf://org/name")); err != nil {
 		t.Error(err)
 	}
-	wantFile(t, filepath.Join(dir, "model-00002-of-00002.safetensors"), h.files["model-00002-of-00002.safetensors"])
+	wantFile(t, filepath.Join(dir, "model-00002-of-00002.safetensors"), h.Files["model-00002-of-00002.safetensors"])
 }
 
 func TestSleep(t *testing.T) {
