@@ -36,7 +36,7 @@ func newGenerate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m, err := model.Open(args[0])
+			m, err := openModel(c, args[0])
 			if err != nil {
 				return err
 			}

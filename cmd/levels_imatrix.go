@@ -10,7 +10,6 @@ import (
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/evaluator"
-	"github.com/finch-llm/finch/experiment"
 	"github.com/finch-llm/finch/internal/atomicfile"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/model/imatrix"
@@ -74,7 +73,7 @@ func importance(c *cobra.Command, ref, data string, context, chunks int) (*imatr
 	if err != nil {
 		return nil, err
 	}
-	m, err := model.Open(ref)
+	m, err := openModel(c, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -82,11 +81,11 @@ func importance(c *cobra.Command, ref, data string, context, chunks int) (*imatr
 	if context > m.Context {
 		return nil, usagef("--context %d: the context of %s is %d: write that or less", context, m.Ref, m.Context)
 	}
-	text, err := experiment.ReadText(data)
+	ids, err := readTokens(c, data, m)
 	if err != nil {
 		return nil, err
 	}
-	corpus, err := evaluator.NewChunks(m.Tokenizer.Encode(text), context, chunks, m.Tokenizer.Prefix())
+	corpus, err := evaluator.NewChunks(ids, context, chunks, m.Tokenizer.Prefix())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", data, err)
 	}
@@ -103,8 +102,9 @@ func importance(c *cobra.Command, ref, data string, context, chunks int) (*imatr
 		Corpus: corpus,
 		Needs:  func(int, model.Kind) compress.Needs { return compress.NeedsSquares },
 		Take: func(block int, of *[model.NumKinds]*compress.Statistics) error {
-			for k, s := range of {
-				f.Matrices = append(f.Matrices, imatrix.Matrix{Name: model.LayerName(block, model.Kind(k)) + ".weight", Count: s.Tokens, Squares: s.Squares})
+			for _, k := range m.Kinds() {
+				s := of[k]
+				f.Matrices = append(f.Matrices, imatrix.Matrix{Name: model.LayerName(block, k) + ".weight", Count: s.Tokens, Squares: s.Squares})
 			}
 			return nil
 		},

@@ -7,6 +7,7 @@ import (
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/export"
+	"github.com/finch-llm/finch/internal/text"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/search"
@@ -54,6 +55,9 @@ func (s *Session) Prepare(config *configs.Experiment) (*Task, error) {
 }
 
 func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
+	if err := s.fetch(config); err != nil {
+		return nil, err
+	}
 	m, err := s.model(config.Model)
 	if err != nil {
 		return nil, config.Errorf("model", "%v", err)
@@ -110,15 +114,11 @@ func judgedByItsText(config *configs.Experiment) error {
 	if config.Statistics.Data == "" {
 		return nil
 	}
-	fitted, err := ReadText(config.Statistics.Data)
+	same, err := text.Same(config.Statistics.Data, config.Evaluation.Data)
 	if err != nil {
 		return config.Errorf("statistics", "%v", err)
 	}
-	judged, err := ReadText(config.Evaluation.Data)
-	if err != nil {
-		return config.Errorf("evaluation", "%v", err)
-	}
-	if fitted == judged {
+	if same {
 		return config.Errorf("statistics.data", "statistics.data is %q, which holds the text of evaluation, %q: levels that were fitted to it would look better than they are, so write another text",
 			config.Statistics.Data, config.Evaluation.Data)
 	}

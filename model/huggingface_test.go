@@ -92,6 +92,7 @@ func TestConfigurationsThatWouldRunWrongAreRefused(t *testing.T) {
 }
 
 func TestOpenSaysWhatAModelIs(t *testing.T) {
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
 	empty := t.TempDir()
 	noWeights := t.TempDir()
 	for _, f := range []struct{ name, text string }{{"config.json", string(tiny(t, nil))}, {"tokenizer.json", oneToken}} {
@@ -101,7 +102,9 @@ func TestOpenSaysWhatAModelIs(t *testing.T) {
 	}
 	for _, c := range []struct{ ref, want string }{
 		{"builtin:sparrow", "finch ships builtin:finchling"},
-		{"hf://org/name", "does not download"},
+		{"hf://org/name", "'finch pull hf://org/name' brings it"},
+		{"hf://name", "write hf://ORG/NAME"},
+		{"hf://datasets/org/name/a.txt", "is of a data set"},
 		{filepath.Join(empty, "nothing.gguf"), "no such file"},
 		{empty, "config.json"},
 		{noWeights, "safetensors"},
