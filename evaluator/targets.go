@@ -84,7 +84,7 @@ func (e *Engine) prepare(ctx context.Context, slice Slice) (*targets, error) {
 			if err := t.hidden.put(s, done[0].x[i*values:(i+1)*values]); err != nil {
 				return fmt.Errorf("the dense model: %w", err)
 			}
-			of := w.teacher.Worker().PrepareTeacher(t.hidden.get(s), u.length, e.teacher.Head, 0, e.options.TopK)
+			of := w.teacher.Worker().PrepareTeacher(t.hidden.get(s), u.length, e.teacher.Head, float32(e.teacher.FinalSoftcap), e.options.TopK)
 			mu.Lock()
 			t.sequences[s] = &of
 			mu.Unlock()
