@@ -111,8 +111,8 @@ func writeImatrix(t *testing.T, path string, task *Task, s *Session, change func
 		Corpus: task.Calibration,
 		Needs:  func(int, model.Kind) compress.Needs { return compress.NeedsSquares },
 		Take: func(block int, of *[model.NumKinds]*compress.Statistics) error {
-			for k, s := range of {
-				f.Matrices = append(f.Matrices, imatrix.Matrix{Name: model.LayerName(block, model.Kind(k)) + ".weight", Count: s.Tokens, Squares: s.Squares})
+			for _, k := range task.Model.Kinds() {
+				f.Matrices = append(f.Matrices, imatrix.Matrix{Name: model.LayerName(block, k) + ".weight", Count: of[k].Tokens, Squares: of[k].Squares})
 			}
 			return nil
 		},
