@@ -255,7 +255,10 @@ func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, t *targets, s
 	for _, sequence := range u.sequences {
 		w.next = append(w.next, p.corpus.ids(sequence)[first+1:u.length]...)
 	}
-	in := kernels.ScoreInput{Tokens: positions, Head: e.model.Head, Targets: w.next, Teacher: t.gather(&w.targets, u.sequences, first, n)}
+	in := kernels.ScoreInput{
+		Tokens: positions, Head: e.model.Head, Softcap: float32(e.model.FinalSoftcap), Targets: w.next,
+		Teacher: t.gather(&w.targets, u.sequences, first, n),
+	}
 	out := make([][]kernels.TokenScore, len(done))
 	for d, a := range done {
 		w.runner.Norm(a.x)

@@ -35,7 +35,7 @@ func (t *targets) gather(to *kernels.TeacherTargets, sequences []int, first, n i
 	to.Hidden, to.LSE, to.Top, to.KthLogit = to.Hidden[:0], to.LSE[:0], to.Top[:0], to.KthLogit[:0]
 	for _, s := range sequences {
 		of := t.sequences[s]
-		to.Head = of.Head
+		to.Head, to.Softcap = of.Head, of.Softcap
 		to.Hidden = append(to.Hidden, of.Hidden[first*t.width:(first+n)*t.width]...)
 		to.LSE = append(to.LSE, of.LSE[first:first+n]...)
 		to.Top = append(to.Top, of.Top[first:first+n]...)
@@ -84,7 +84,7 @@ func (e *Engine) prepare(ctx context.Context, slice Slice) (*targets, error) {
 			if err := t.hidden.put(s, done[0].x[i*values:(i+1)*values]); err != nil {
 				return fmt.Errorf("the dense model: %w", err)
 			}
-			of := w.teacher.Worker().PrepareTeacher(t.hidden.get(s), u.length, e.teacher.Head, e.options.TopK)
+			of := w.teacher.Worker().PrepareTeacher(t.hidden.get(s), u.length, e.teacher.Head, float32(e.teacher.FinalSoftcap), e.options.TopK)
 			mu.Lock()
 			t.sequences[s] = &of
 			mu.Unlock()

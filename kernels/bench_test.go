@@ -70,8 +70,8 @@ func BenchmarkScore(b *testing.B) {
 		b.Run(p.Name(), func(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			w, head, hidden := p.NewWorker(), randomMatrix(rng, Q8_0, vocab, cols, 1), normals(rng, tokens*cols)
-			teacher := w.PrepareTeacher(hidden, tokens, head, 0)
-			in := ScoreInput{tokens, [][]float32{hidden}, head, make([]int32, tokens), &teacher}
+			teacher := w.PrepareTeacher(hidden, tokens, head, 0, 0)
+			in := ScoreInput{Tokens: tokens, Hidden: [][]float32{hidden}, Head: head, Targets: make([]int32, tokens), Teacher: &teacher}
 			out := [][]TokenScore{make([]TokenScore, tokens)}
 			for b.Loop() {
 				w.Score(out, in)

@@ -107,7 +107,9 @@ func digestedResults() []digested {
 			w.GeGLU(gate, gate, up)
 			return gate
 		}},
-		{"Score", scores}, {"KL", divergences},
+		{"Score", func(rng *rand.Rand, w *Worker) []float32 { return scores(rng, w, 0, 0) }},
+		{"Score softcap", func(rng *rand.Rand, w *Worker) []float32 { return scores(rng, w, 1.5, 2) }},
+		{"KL", divergences},
 	}
 	for _, f := range Formats() {
 		all = append(all, product(f.String(), f, 13, 35, 512, 1), product(f.String()+" sparse", f, 13, 35, 512, 0.4))
@@ -124,16 +126,16 @@ func product(name string, f Format, tokens, rows, cols int, density float64) dig
 }
 
 // scores are rounded to float32, because their last step in Go, math.Log, has another last bit on another architecture.
-func scores(rng *rand.Rand, w *Worker) []float32 {
+func scores(rng *rand.Rand, w *Worker, softcap, teacherSoftcap float32) []float32 {
 	const tokens, vocab, cols = 9, 700, 64
 	student, dense := randomMatrix(rng, Q4_0, vocab, cols, 1), randomMatrix(rng, F16, vocab, cols, 1)
 	targets := make([]int32, tokens)
 	for i := range targets {
 		targets[i] = int32(rng.IntN(vocab))
 	}
-	teacher := w.PrepareTeacher(normals(rng, tokens*cols), tokens, dense, 20)
+	teacher := w.PrepareTeacher(normals(rng, tokens*cols), tokens, dense, teacherSoftcap, 20)
 	out := make([]TokenScore, tokens)
-	scoreOne(w, out, normals(rng, tokens*cols), ScoreInput{Tokens: tokens, Head: student, Targets: targets, Teacher: &teacher})
+	scoreOne(w, out, normals(rng, tokens*cols), ScoreInput{Tokens: tokens, Head: student, Softcap: softcap, Targets: targets, Teacher: &teacher})
 	var values []float32
 	for _, s := range out {
 		values = append(values, float32(s.NLL), float32(s.KL), float32(s.TopKL), float32(s.Top))
@@ -151,7 +153,7 @@ func divergences(rng *rand.Rand, w *Worker) []float32 {
 		exchanged = append(append(exchanged, weights[at+8*cols:at+16*cols]...), weights[at:at+8*cols]...)
 	}
 	hidden := normals(rng, tokens*cols)
-	teacher, out := w.PrepareTeacher(hidden, tokens, f32Matrix(weights, vocab, cols), 0), make([]TokenScore, tokens)
+	teacher, out := w.PrepareTeacher(hidden, tokens, f32Matrix(weights, vocab, cols), 0, 0), make([]TokenScore, tokens)
 	scoreOne(w, out, hidden, ScoreInput{Tokens: tokens, Head: f32Matrix(exchanged, vocab, cols), Targets: make([]int32, tokens), Teacher: &teacher})
 	var values []float32
 	for _, s := range out {

@@ -147,6 +147,28 @@ func (m *Matrix) IndexRows() {
 	}
 }
 
+// RowRange is the matrix of rows [from, to), an expert's for example. It shares Data and Mask. Of a sparse matrix, RowStart must be
+// there; the range has its own.
+func (m *Matrix) RowRange(from, to int) *Matrix {
+	check(0 <= from && from <= to && to <= m.Rows, "rows %d to %d of %d", from, to, m.Rows)
+	part := *m
+	part.Rows = to - from
+	if m.Mask == nil {
+		row := m.Format.RowBytes(m.Cols)
+		part.Data = m.Data[from*row : to*row]
+		return &part
+	}
+	stride, block := (m.Cols+7)/8, m.Format.BlockBytes()
+	first, end := m.RowStart[from], m.RowStart[to]
+	part.Mask = m.Mask[from*stride : to*stride]
+	part.Data = m.Data[int(first)*block : int(end)*block]
+	part.RowStart = make([]uint32, part.Rows+1)
+	for i := range part.RowStart {
+		part.RowStart[i] = m.RowStart[from+i] - first
+	}
+	return &part
+}
+
 // NonZeros is the number of weights with a set bit in Mask, or Rows × Cols for a dense matrix.
 func (m *Matrix) NonZeros() int64 {
 	if m.Mask == nil {

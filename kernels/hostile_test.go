@@ -154,7 +154,7 @@ func TestScoreHostile(t *testing.T) {
 		const tokens, vocab, cols = 3, 21, 9
 		w, head, hidden := p.NewWorker(), randomMatrix(rng, F16, vocab, cols, 1), normals(rng, tokens*cols)
 		score := func() []TokenScore {
-			teacher, out := w.PrepareTeacher(hidden, tokens, head, 4), make([]TokenScore, tokens)
+			teacher, out := w.PrepareTeacher(hidden, tokens, head, 0, 4), make([]TokenScore, tokens)
 			scoreOne(w, out, hidden, ScoreInput{Tokens: tokens, Head: head, Targets: make([]int32, tokens), Teacher: &teacher})
 			return out
 		}
@@ -165,7 +165,7 @@ func TestScoreHostile(t *testing.T) {
 			t.Errorf("the other tokens score %+v and %+v, were %+v and %+v", got[0], got[2], sound[0], sound[2])
 		}
 		logits := make([]float32, vocab)
-		w.Logits(logits, hidden[cols:2*cols], 1, head)
+		w.Logits(logits, hidden[cols:2*cols], 1, head, 0)
 		near(t, "NLL", 1, got[1].NLL, naiveScore(logits, logits, 0, 4).NLL, 2e-6)
 		w.Score(nil, ScoreInput{Head: head}) // no tokens
 	})

@@ -176,6 +176,9 @@ void finch_subtract_products(double *dst, int64_t columns, const double *src, in
 void finch_head(const struct isa *isa, struct head_state *state, const float *s, const float *t, int64_t stride,
                 int64_t tokens, int64_t first, int64_t n, int top_k);
 
+// x [tokens, n] with the given row stride becomes cap·tanh(x / cap).
+void finch_softcap(const struct isa *isa, float *x, int64_t stride, int64_t tokens, int64_t n, float cap);
+
 // heaps [tokens, k] keep the k largest logits of each token seen so far, the smallest of them first; they start as
 // -INFINITY. logits [tokens, n] with the given row stride.
 void finch_top_k(float *heaps, int64_t k, const float *logits, int64_t stride, int64_t tokens, int64_t n);

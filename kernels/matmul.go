@@ -19,9 +19,19 @@ func (w *Worker) MatMul(dst, x []float32, tokens int, m *Matrix) {
 	w.multiply(floats(dst), m.Rows, packed, tokens, m, 0, m.Rows)
 }
 
-// Logits computes dst [tokens, vocabulary] = hidden [tokens, head.Cols] · Wᵀ, for generation; Score needs no logits.
-func (w *Worker) Logits(dst, hidden []float32, tokens int, head *Matrix) {
+// Logits computes dst [tokens, vocabulary] = hidden [tokens, head.Cols] · Wᵀ, of which softcap·tanh(logit/softcap) is made
+// unless softcap is 0. It is for generation; Score needs no logits.
+func (w *Worker) Logits(dst, hidden []float32, tokens int, head *Matrix, softcap float32) {
 	w.MatMul(dst, hidden, tokens, head)
+	w.softcap(floats(dst), head.Rows, tokens, head.Rows, softcap)
+}
+
+// softcap caps logits [tokens, n], whose rows are stride apart, unless limit is 0.
+func (w *Worker) softcap(logits *C.float, stride, tokens, n int, limit float32) {
+	check(limit >= 0, "softcap %v", limit)
+	if limit > 0 {
+		C.finch_softcap(w.path.isa, logits, C.int64_t(stride), C.int64_t(tokens), C.int64_t(n), C.float(limit))
+	}
 }
 
 // pack brings x [tokens, cols] into the order of the register tile, once for all panels of W.

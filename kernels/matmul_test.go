@@ -146,6 +146,35 @@ func TestMatMulIndependentOfTokens(t *testing.T) {
 	})
 }
 
+// A range of rows multiplies as those rows do in the whole, and weighs what they weigh.
+func TestRowRange(t *testing.T) {
+	eachPath(t, func(t *testing.T, p *Path) {
+		rng := rand.New(rand.NewPCG(8, 0))
+		const tokens, rows, cols = 5, 40, 256
+		w := p.NewWorker()
+		for _, f := range []Format{F32, Q4_K, IntGroup{3, 64, false}.Format()} {
+			for _, density := range []float64{1, 0.4} {
+				m, x, all := randomMatrix(rng, f, rows, cols, density), normals(rng, tokens*cols), make([]float32, tokens*rows)
+				w.MatMul(all, x, tokens, m)
+				var bytes, nonZeros int64
+				for _, r := range []struct{ from, to int }{{0, 0}, {0, 1}, {1, 17}, {17, 40}, {40, 40}} {
+					part := m.RowRange(r.from, r.to)
+					got := make([]float32, tokens*part.Rows)
+					w.MatMul(got, x, tokens, part)
+					for i := range tokens {
+						sameBits(t, fmt.Sprintf("%v-%g %+v", f, density, r), got[i*part.Rows:(i+1)*part.Rows], all[i*rows+r.from:i*rows+r.to])
+					}
+					bytes += part.Bytes()
+					nonZeros += part.NonZeros()
+				}
+				if spare := m.Bytes() - bytes; spare != 0 || nonZeros != m.NonZeros() {
+					t.Errorf("%v-%g: the parts have %d bytes less and %d non-zeros, the whole has %d", f, density, spare, nonZeros, m.NonZeros())
+				}
+			}
+		}
+	})
+}
+
 func TestMatMulRefusesWrongShapes(t *testing.T) {
 	w := Paths()[0].NewWorker()
 	rng := rand.New(rand.NewPCG(7, 0))

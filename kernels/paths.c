@@ -70,6 +70,10 @@ void finch_head(const struct isa *isa, struct head_state *state, const float *s,
   isa->head(state, s, t, stride, tokens, first, n, top_k);
 }
 
+void finch_softcap(const struct isa *isa, float *x, int64_t stride, int64_t tokens, int64_t n, float cap) {
+  for (int64_t t = 0; t < tokens; t++) isa->softcap(x + t * stride, n, 1, cap);
+}
+
 // Replaces the smallest of a heap by value and restores the order.
 static void replace_smallest(float *heap, int64_t k, float value) {
   int64_t hole = 0;

@@ -15,6 +15,7 @@ type ScoreInput struct {
 	Tokens  int
 	Hidden  [][]float32     // each student's states after the final norm [students][Tokens, Head.Cols]
 	Head    *Matrix         // the output matrix [vocabulary, hidden]
+	Softcap float32         // logits are capped: Softcap·tanh(logit/Softcap); 0: they are not
 	Targets []int32         // the token that follows each; −1 for none [Tokens]
 	Teacher *TeacherTargets // nil: NLL only
 }
@@ -23,6 +24,7 @@ type ScoreInput struct {
 type TeacherTargets struct {
 	Hidden   []float32 // states after the final norm [tokens, Head.Cols]
 	Head     *Matrix   // output matrix over the same vocabulary
+	Softcap  float32   // of the teacher's logits
 	LSE      []float64 // log Σ e^t over the vocabulary [tokens]
 	KthLogit []float32 // the k-th largest logit, −Inf where k covers the vocabulary; nil: no top-k KL [tokens]
 	Top      []int32   // the largest logit's index [tokens]
@@ -48,7 +50,7 @@ const (
 
 // Score computes one TokenScore per student and token, out [students][Tokens]. Students that are scored together share the
 // teacher's logits, which are computed anew for every block of the vocabulary; a student's scores do not depend on the
-// others. Hidden states that are NaN or infinite give NaN.
+// others. Hidden states that are NaN or infinite give NaN, but a cap takes infinite logits for the largest.
 func (w *Worker) Score(out [][]TokenScore, in ScoreInput) {
 	n := in.Tokens
 	check(len(out) == len(in.Hidden) && len(in.Targets) == n, "Score of %d students and %d tokens: out has %d, Targets %d",
@@ -106,10 +108,10 @@ func (w *Worker) scoreBlock(out [][]TokenScore, in ScoreInput, first, end int) {
 	for v := 0; v < in.Head.Rows; v += scoreVocab {
 		block := min(scoreVocab, in.Head.Rows-v)
 		if teacher != nil {
-			w.multiply(teacherLogits, scoreVocab, teacherHidden, n, teacher.Head, v, v+block)
+			w.headLogits(teacherLogits, teacherHidden, n, teacher.Head, teacher.Softcap, v, v+block)
 		}
 		for s := range states {
-			w.multiply(logits, scoreVocab, packed[s], n, in.Head, v, v+block)
+			w.headLogits(logits, packed[s], n, in.Head, in.Softcap, v, v+block)
 			C.finch_head(w.path.isa, &states[s][0], logits, teacherLogits, scoreVocab, C.int64_t(n), C.int64_t(v), C.int64_t(block), topK)
 		}
 	}
@@ -120,13 +122,19 @@ func (w *Worker) scoreBlock(out [][]TokenScore, in ScoreInput, first, end int) {
 	}
 }
 
+// headLogits computes the logits of vocabulary entries first to end into dst [tokens, scoreVocab].
+func (w *Worker) headLogits(dst *C.float, packed *C.uint32_t, tokens int, head *Matrix, softcap float32, first, end int) {
+	w.multiply(dst, scoreVocab, packed, tokens, head, first, end)
+	w.softcap(dst, scoreVocab, tokens, end-first, softcap)
+}
+
 // PrepareTeacher makes the targets of KL from the dense model's states after the final norm, hidden [tokens, head.Cols],
-// in one pass over its head; k > 0 also finds each token's k-th largest logit. The result refers to hidden and head.
-// KL is exact only if Score runs on the same path.
-func (w *Worker) PrepareTeacher(hidden []float32, tokens int, head *Matrix, k int) TeacherTargets {
+// in one pass over its head, whose logits are capped as ScoreInput says; k > 0 also finds each token's k-th largest logit.
+// The result refers to hidden and head. KL is exact only if Score runs on the same path.
+func (w *Worker) PrepareTeacher(hidden []float32, tokens int, head *Matrix, softcap float32, k int) TeacherTargets {
 	check(len(hidden) == tokens*head.Cols, "%d hidden values for %d tokens of %d columns", len(hidden), tokens, head.Cols)
 	head.check()
-	t := TeacherTargets{Hidden: hidden, Head: head, LSE: make([]float64, tokens), Top: make([]int32, tokens)}
+	t := TeacherTargets{Hidden: hidden, Head: head, Softcap: softcap, LSE: make([]float64, tokens), Top: make([]int32, tokens)}
 	if k > 0 {
 		t.KthLogit = make([]float32, tokens)
 	}
@@ -148,7 +156,7 @@ func (w *Worker) prepareBlock(t *TeacherTargets, first, end, k int) {
 	logits := w.logits.grow(n * scoreVocab)
 	for v := 0; v < t.Head.Rows; v += scoreVocab {
 		block := min(scoreVocab, t.Head.Rows-v)
-		w.multiply(logits, scoreVocab, hidden, n, t.Head, v, v+block)
+		w.headLogits(logits, hidden, n, t.Head, t.Softcap, v, v+block)
 		C.finch_head(w.path.isa, &states[0], logits, nil, scoreVocab, C.int64_t(n), C.int64_t(v), C.int64_t(block), 0)
 		if k > 0 {
 			C.finch_top_k(floats(heaps), C.int64_t(k), logits, scoreVocab, C.int64_t(n), C.int64_t(block))

@@ -60,8 +60,13 @@ func scoreOne(w *Worker, out []TokenScore, hidden []float32, in ScoreInput) {
 }
 
 func TestScore(t *testing.T) {
-	cases := []struct{ tokens, vocab, cols, teacherCols, k int }{
-		{1, 1, 8, 8, 1}, {3, 5, 16, 24, 2}, {14, 256, 32, 32, 10}, {13, 300, 40, 64, 64}, {5, 1031, 33, 17, 2000}, {1030, 40, 8, 8, 4},
+	cases := []struct {
+		tokens, vocab, cols, teacherCols, k int
+		softcap, teacherSoftcap             float32
+	}{
+		{1, 1, 8, 8, 1, 0, 0}, {3, 5, 16, 24, 2, 0, 0}, {14, 256, 32, 32, 10, 0, 0}, {13, 300, 40, 64, 64, 0, 0},
+		{5, 1031, 33, 17, 2000, 0, 0}, {1030, 40, 8, 8, 4, 0, 0},
+		{13, 300, 40, 64, 64, 3, 0}, {13, 300, 40, 64, 64, 0, 5}, {1030, 270, 8, 8, 4, 30, 0.5},
 	}
 	eachPath(t, func(t *testing.T, p *Path) {
 		for _, c := range cases {
@@ -74,13 +79,13 @@ func TestScore(t *testing.T) {
 				for i := range targets {
 					targets[i] = int32(rng.IntN(c.vocab+1) - 1)
 				}
-				teacher := w.PrepareTeacher(teacherHidden, c.tokens, teacherHead, c.k)
+				teacher := w.PrepareTeacher(teacherHidden, c.tokens, teacherHead, c.teacherSoftcap, c.k)
 				got := make([]TokenScore, c.tokens)
-				scoreOne(w, got, hidden, ScoreInput{Tokens: c.tokens, Head: head, Targets: targets, Teacher: &teacher})
+				scoreOne(w, got, hidden, ScoreInput{Tokens: c.tokens, Head: head, Softcap: c.softcap, Targets: targets, Teacher: &teacher})
 
 				s, te := make([]float32, c.tokens*c.vocab), make([]float32, c.tokens*c.vocab)
-				w.Logits(s, hidden, c.tokens, head)
-				w.Logits(te, teacherHidden, c.tokens, teacherHead)
+				w.Logits(s, hidden, c.tokens, head, c.softcap)
+				w.Logits(te, teacherHidden, c.tokens, teacherHead, c.teacherSoftcap)
 				for i := range got {
 					row, teacherRow := s[i*c.vocab:(i+1)*c.vocab], te[i*c.vocab:(i+1)*c.vocab]
 					want := naiveScore(row, teacherRow, targets[i], c.k)
@@ -101,13 +106,36 @@ func TestScoreOfTheTeacherItself(t *testing.T) {
 		rng := rand.New(rand.NewPCG(21, 0))
 		const tokens, vocab, cols = 9, 700, 256
 		w, head, hidden := p.NewWorker(), randomMatrix(rng, Q6_K, vocab, cols, 1), normals(rng, tokens*cols)
-		teacher := w.PrepareTeacher(hidden, tokens, head, 16)
-		got := make([]TokenScore, tokens)
-		scoreOne(w, got, hidden, ScoreInput{Tokens: tokens, Head: head, Targets: make([]int32, tokens), Teacher: &teacher})
-		for i, s := range got {
-			if s.KL != 0 || math.Abs(s.TopKL) > 1e-12 || s.Top != teacher.Top[i] {
-				t.Fatalf("token %d scores %+v", i, s)
+		for _, softcap := range []float32{0, 2} {
+			teacher := w.PrepareTeacher(hidden, tokens, head, softcap, 16)
+			got := make([]TokenScore, tokens)
+			scoreOne(w, got, hidden, ScoreInput{Tokens: tokens, Head: head, Softcap: softcap, Targets: make([]int32, tokens), Teacher: &teacher})
+			for i, s := range got {
+				if s.KL != 0 || math.Abs(s.TopKL) > 1e-12 || s.Top != teacher.Top[i] {
+					t.Fatalf("token %d scores %+v", i, s)
+				}
 			}
+		}
+	})
+}
+
+// One column of a head that holds the logits, across the polynomial of the hyperbolic tangent, its exponential, and its ends.
+func TestLogitsSoftcap(t *testing.T) {
+	inf := float32(math.Inf(1))
+	logits := []float32{0, 0x1p-120, -0x1p-120, 17.999, 18, 18.001, 300, -300, 1e30, -1e30, inf, -inf, float32(math.NaN())}
+	for x := float32(-90); x < 90; x += 0.0137 {
+		logits = append(logits, x)
+	}
+	eachPath(t, func(t *testing.T, p *Path) {
+		if p.Name() == "avx512bf16" {
+			t.Skip("rounds the logits that this test writes")
+		}
+		const softcap = 30
+		got := make([]float32, len(logits))
+		p.NewWorker().Logits(got, []float32{1}, 1, f32Matrix(logits, len(logits), 1), softcap)
+		for i, x := range logits {
+			want := softcap * math.Tanh(float64(x)/softcap)
+			near(t, "logit", i, float64(got[i]), want, 3*0x1p-23*math.Abs(want))
 		}
 	})
 }
@@ -133,12 +161,12 @@ func TestScoreExtremes(t *testing.T) {
 			return f32Matrix(scaled, vocab, 1)
 		}
 		for _, c := range []struct{ student, teacher float32 }{{1, 0.1}, {0.1, 1}, {30, 1}, {1, 30}, {300, 300}, {1000, 1}} {
-			teacher := w.PrepareTeacher([]float32{1}, 1, scale(c.teacher), 1)
+			teacher := w.PrepareTeacher([]float32{1}, 1, scale(c.teacher), 0, 1)
 			got := make([]TokenScore, 1)
 			scoreOne(w, got, []float32{1}, ScoreInput{Tokens: 1, Head: scale(c.student), Targets: []int32{3}, Teacher: &teacher})
 			s, te := make([]float32, vocab), make([]float32, vocab)
-			w.Logits(s, []float32{1}, 1, scale(c.student))
-			w.Logits(te, []float32{1}, 1, scale(c.teacher))
+			w.Logits(s, []float32{1}, 1, scale(c.student), 0)
+			w.Logits(te, []float32{1}, 1, scale(c.teacher), 0)
 			want := naiveScore(s, te, 3, 1)
 			// Logits are float32, so scores cannot be more precise than the largest of them.
 			ulp := 0x1p-23 * float64(slices.Max(s)+slices.Max(te))
@@ -156,14 +184,14 @@ func TestScoreOfBrokenStates(t *testing.T) {
 		rng := rand.New(rand.NewPCG(22, 0))
 		const tokens, vocab, cols = 4, 300, 16
 		w, head, hidden := p.NewWorker(), randomMatrix(rng, F32, vocab, cols, 1), normals(rng, tokens*cols)
-		good := w.PrepareTeacher(slices.Clone(hidden), tokens, head, 5)
+		good := w.PrepareTeacher(slices.Clone(hidden), tokens, head, 0, 5)
 		hidden[0] = float32(math.NaN())
 		hidden[cols] = float32(math.Inf(1))
 		hidden[2*cols] = 1e30
-		broken := w.PrepareTeacher(hidden, tokens, head, 5)
+		broken := w.PrepareTeacher(hidden, tokens, head, 0, 5)
 		for name, in := range map[string]ScoreInput{
-			"student": {tokens, [][]float32{hidden}, head, make([]int32, tokens), &good},
-			"teacher": {tokens, [][]float32{good.Hidden}, head, make([]int32, tokens), &broken},
+			"student": {Tokens: tokens, Hidden: [][]float32{hidden}, Head: head, Targets: make([]int32, tokens), Teacher: &good},
+			"teacher": {Tokens: tokens, Hidden: [][]float32{good.Hidden}, Head: head, Targets: make([]int32, tokens), Teacher: &broken},
 		} {
 			got := make([]TokenScore, tokens)
 			w.Score([][]TokenScore{got}, in)
@@ -186,7 +214,7 @@ func TestScoreIndependentOfTokens(t *testing.T) {
 		w, head, hidden := p.NewWorker(), randomMatrix(rng, Q4_0, vocab, cols, 1), normals(rng, tokens*cols)
 		teacherHidden, targets := normals(rng, tokens*cols), make([]int32, tokens)
 		score := func(first, end int) []TokenScore {
-			teacher := w.PrepareTeacher(teacherHidden[first*cols:end*cols], end-first, head, 8)
+			teacher := w.PrepareTeacher(teacherHidden[first*cols:end*cols], end-first, head, 0, 8)
 			out := make([]TokenScore, end-first)
 			scoreOne(w, out, hidden[first*cols:end*cols], ScoreInput{Tokens: end - first, Head: head, Targets: targets[first:end], Teacher: &teacher})
 			return out
@@ -206,7 +234,7 @@ func TestScoreOfStudentsTogether(t *testing.T) {
 		rng := rand.New(rand.NewPCG(25, 0))
 		const students, tokens, vocab, cols = 3, scoreTokens + 13, 300, 32
 		w, head := p.NewWorker(), randomMatrix(rng, Q8_0, vocab, cols, 1)
-		teacher := w.PrepareTeacher(normals(rng, tokens*cols), tokens, head, 8)
+		teacher := w.PrepareTeacher(normals(rng, tokens*cols), tokens, head, 0, 8)
 		in := ScoreInput{Tokens: tokens, Head: head, Targets: make([]int32, tokens), Teacher: &teacher}
 		var together [][]TokenScore
 		for range students {

@@ -155,12 +155,7 @@ func (r *Runner) norm(dst, x, weight, bias []float32) {
 
 // Logits multiplies hidden states after the final norm [tokens, hidden] with the head: dst [tokens, vocab].
 func (r *Runner) Logits(dst, hidden []float32) {
-	r.w.MatMul(dst, hidden, len(hidden)/r.m.Hidden, r.m.Head)
-	if limit := r.m.FinalSoftcap; limit > 0 {
-		for i, x := range dst {
-			dst[i] = float32(limit * math.Tanh(float64(x)/limit))
-		}
-	}
+	r.w.Logits(dst, hidden, len(hidden)/r.m.Hidden, r.m.Head, float32(r.m.FinalSoftcap))
 }
 
 // block is Block that sees, and appends to, the keys and values of c for the block with this index, and shows the inputs

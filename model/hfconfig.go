@@ -307,11 +307,11 @@ func (p *ropeParams) scaling(c *Config) (*RopeScaling, error) {
 	case "longrope", "su":
 		s.Type, s.Short, s.Long = "longrope", p.Short, p.Long
 	}
+	if s.Factor == 0 && p.Original > 0 {
+		s.Factor = float64(c.Context) / float64(p.Original)
+	}
 	if s.Original == 0 {
 		s.Original = c.Context
-	}
-	if s.Factor == 0 && s.Original > 0 {
-		s.Factor = float64(c.Context) / float64(s.Original)
 	}
 	if s.Type == "longrope" && s.Attention == 0 {
 		s.Attention = 1
