@@ -44,8 +44,8 @@ type hfConfig struct {
 	LayerTypes       []string `json:"layer_types"`
 	Bidirectional    bool     `json:"use_bidirectional_attention"`
 	QueryScalar      float64  `json:"query_pre_attn_scalar"`
-	AttentionSoftcap float64  `json:"attn_logit_softcapping"`
-	FinalSoftcap     float64  `json:"final_logit_softcapping"`
+	AttentionSoftcap *float64 `json:"attn_logit_softcapping"`
+	FinalSoftcap     *float64 `json:"final_logit_softcapping"`
 	ClipQKV          *float64 `json:"clip_qkv"`
 	ScaleByBlock     bool     `json:"scale_attn_by_inverse_layer_idx"`
 	ScaleWeights     *bool    `json:"scale_attn_weights"`
