@@ -229,7 +229,7 @@ func TestCorruptFolder(t *testing.T) {
 		{"config is a list", "config.json", file("config.json", "[]")},
 		{"tokenizer is no JSON", "tokenizer.json", file("tokenizer.json", "<html>\n")},
 		{"tokenizer is empty", "tokenizer.json", file("tokenizer.json", "{}")},
-		{"other model", `"gpt2"`, with("model_type", "gpt2")},
+		{"other model", `"mamba"`, with("model_type", "mamba")},
 		{"no heads", "num_attention_heads", with("num_attention_heads", 0)},
 		{"3 blocks", "model.layers.2", with("num_hidden_layers", 3)},
 		{"-1 blocks", "blocks", with("num_hidden_layers", -1)},

@@ -66,34 +66,49 @@ func TestStatisticsAreMeansOfTheInputs(t *testing.T) {
 			if p.Exact() != p {
 				continue
 			}
-			e := newEngine(t, m, Options{Path: p, Workers: 2, Context: c.Sequence, NoTeacher: true})
-			got := collect(t, e, Calibration{Corpus: c, Needs: everything})
+			statisticsAreMeans(t, name, m, c, p)
+		}
+	}
+}
 
-			r := model.NewRunner(m, p, c.Sequence)
-			x := make([]float32, len(c.Tokens)*m.Hidden)
-			if err := r.Embed(x, c.Tokens, c.Sequence); err != nil {
-				t.Fatal(err)
-			}
-			for b := range m.Network.Blocks {
-				inputs := map[model.Kind][]float32{}
-				r.BlockInputs(x, &m.Network.Blocks[b], c.Sequence, func(k model.Kind, in []float32) {
-					inputs[k] = append([]float32(nil), in...)
-				})
-				for _, k := range m.Kinds() {
-					s, what := got[b][k], fmt.Sprintf("%s %s %s", name, p.Name(), model.LayerName(b, k))
-					if in := k.Input(); in != k {
-						if s != got[b][in] {
-							t.Errorf("%s has statistics of its own", what)
-						}
-						continue
-					}
-					if s.Tokens != len(c.Tokens) {
-						t.Errorf("%s: %d tokens, want %d", what, s.Tokens, len(c.Tokens))
-					}
-					_, cols := m.Shape(k)
-					close64(t, what, s, moments64(inputs[k], cols))
+// So are those of all architectures: of experts, the means over all tokens that each got.
+func TestStatisticsOfArchitectures(t *testing.T) {
+	for name, m := range goldenModels(t) {
+		statisticsAreMeans(t, name, m, goldenCorpus(t, m, 3), kernels.Paths()[0].Exact())
+	}
+}
+
+func statisticsAreMeans(t *testing.T, name string, m *model.Model, c *Corpus, p *kernels.Path) {
+	t.Helper()
+	e := newEngine(t, m, Options{Path: p, Workers: 2, Context: c.Sequence, NoTeacher: true})
+	got := collect(t, e, Calibration{Corpus: c, Needs: everything})
+
+	r := model.NewRunner(m, p, c.Sequence)
+	x := make([]float32, len(c.Tokens)*m.Hidden)
+	if err := r.Embed(x, c.Tokens, c.Sequence); err != nil {
+		t.Fatal(err)
+	}
+	for b := range m.Network.Blocks {
+		inputs := map[model.Kind][]float32{}
+		r.BlockInputs(x, &m.Network.Blocks[b], c.Sequence, func(k model.Kind, in []float32) {
+			inputs[k] = append([]float32(nil), in...)
+		})
+		of := map[model.Kind]*compress.Statistics{} // by input
+		for _, k := range m.Kinds() {
+			s, what := got[b][k], fmt.Sprintf("%s %s %s", name, p.Name(), model.LayerName(b, k))
+			in := k.Input()
+			if of[in] != nil {
+				if s != of[in] {
+					t.Errorf("%s has statistics of its own", what)
 				}
+				continue
 			}
+			of[in] = s
+			_, cols := m.Shape(k)
+			if s.Tokens != len(inputs[in])/cols || s.Tokens < len(c.Tokens) {
+				t.Errorf("%s: %d tokens, want %d", what, s.Tokens, len(inputs[in])/cols)
+			}
+			close64(t, what, s, moments64(inputs[in], cols))
 		}
 	}
 }

@@ -19,6 +19,9 @@ func (r *run) scoreKey(n *model.Network, slice string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %s %s %s %d %s %s\n",
 		evaluator.Version, runtime.GOARCH, r.engine.Path(), r.Config.Search.Fitness, r.topK(), r.Model.Hash, slice)
+	if r.Model.Scaling.Stretches(max(r.Calibration.Sequence, r.Evaluation.Sequence)) {
+		fmt.Fprintln(h, "stretched")
+	}
 	for b := range n.Blocks {
 		block := &n.Blocks[b]
 		for _, k := range r.Model.Kinds() {

@@ -24,6 +24,7 @@ type architecture struct {
 
 	keys     map[string]string // key of config.json that Llama uses to the one that stands for it here
 	defaults string            // of a config.json that leaves keys out, where they are not Llama's
+	usual    Config            // of a GGUF that leaves keys out, where they are not Llama's
 
 	activation  activation
 	layerNorm   bool    // instead of RMS norm

@@ -11,6 +11,7 @@ var gemma2 = architecture{
 	keys: gemmaKeys,
 	defaults: `{"tie_word_embeddings": true, "head_dim": 256, "query_pre_attn_scalar": 256, "sliding_window": 4096,
 		"attn_logit_softcapping": 50, "final_logit_softcapping": 30, "hidden_act": "gelu_pytorch_tanh"}`,
+	usual:      Config{Window: 4096, AttentionSoftcap: 50, FinalSoftcap: 30},
 	activation: geluTanh, normOffset: 1, scaled: true, globalEvery: 2, settings: gemmaSettings, wideScale: 46,
 }
 
@@ -25,6 +26,10 @@ var (
 // gemmaSettings reads what Gemma does to attention scores and logits.
 func gemmaSettings(h *hfConfig, c *Config) error {
 	c.AttentionScale = 1 / math.Sqrt(h.QueryScalar)
-	c.AttentionSoftcap, c.FinalSoftcap = h.AttentionSoftcap, h.FinalSoftcap
+	for _, limit := range []struct{ to, from *float64 }{{&c.AttentionSoftcap, h.AttentionSoftcap}, {&c.FinalSoftcap, h.FinalSoftcap}} {
+		if limit.from != nil {
+			*limit.to = *limit.from
+		}
+	}
 	return nil
 }

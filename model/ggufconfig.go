@@ -77,7 +77,8 @@ func ggufConfig(f *gguf.File) (Config, error) {
 		}
 		return Config{}, fmt.Errorf("%s %q is not known: finch runs %s", what, name, known(func(a *architecture) string { return a.gguf }))
 	}
-	c := Config{Architecture: name, RopeInterleaved: a.interleaved}
+	c := a.usual
+	c.Architecture, c.RopeInterleaved = name, a.interleaved
 	c.Name, _ = f.String("general.name")
 	for _, k := range c.sizes() {
 		key := name + "." + k.key

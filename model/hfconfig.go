@@ -44,8 +44,8 @@ type hfConfig struct {
 	LayerTypes       []string `json:"layer_types"`
 	Bidirectional    bool     `json:"use_bidirectional_attention"`
 	QueryScalar      float64  `json:"query_pre_attn_scalar"`
-	AttentionSoftcap float64  `json:"attn_logit_softcapping"`
-	FinalSoftcap     float64  `json:"final_logit_softcapping"`
+	AttentionSoftcap *float64 `json:"attn_logit_softcapping"`
+	FinalSoftcap     *float64 `json:"final_logit_softcapping"`
 	ClipQKV          *float64 `json:"clip_qkv"`
 	ScaleByBlock     bool     `json:"scale_attn_by_inverse_layer_idx"`
 	ScaleWeights     *bool    `json:"scale_attn_weights"`
@@ -307,11 +307,11 @@ func (p *ropeParams) scaling(c *Config) (*RopeScaling, error) {
 	case "longrope", "su":
 		s.Type, s.Short, s.Long = "longrope", p.Short, p.Long
 	}
+	if s.Factor == 0 && p.Original > 0 {
+		s.Factor = float64(c.Context) / float64(p.Original)
+	}
 	if s.Original == 0 {
 		s.Original = c.Context
-	}
-	if s.Factor == 0 && s.Original > 0 {
-		s.Factor = float64(c.Context) / float64(s.Original)
 	}
 	if s.Type == "longrope" && s.Attention == 0 {
 		s.Attention = 1

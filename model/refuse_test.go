@@ -1,10 +1,12 @@
 package model
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,7 +148,7 @@ func TestGGUFLoss(t *testing.T) {
 		{"gemma2", nil, 46, "attention scores are multiplied by"}, // llama.cpp takes any of 46 blocks for the 27B
 		{"gemma2", keys{"query_pre_attn_scalar": 8}, 46, ""},      // hidden/heads
 		{"gemma2", keys{"query_pre_attn_scalar": 8}, 45, "attention scores are multiplied by"},
-		{"gemma2", keys{"final_logit_softcapping": 0}, 3, "logits to 0"},
+		{"gemma2", keys{"final_logit_softcapping": json.RawMessage("null")}, 3, "logits to 0"},
 		{"gemma3", keys{"attn_logit_softcapping": 5}, 7, "attention scores are limited to 5"},
 	} {
 		m, err := changed(t, c.model, c.changes)
@@ -282,6 +284,43 @@ func TestRopeScaling(t *testing.T) {
 	long := &RopeScaling{Type: "longrope", Original: 16, Short: []float32{1}, Long: []float32{3}}
 	if a, b := long.factor(0, 2, 1e4, 16), long.factor(0, 2, 1e4, 17); a != 1 || b != 3 {
 		t.Errorf("longrope divides by %v in a context of 16 and by %v in one of 17", a, b)
+	}
+}
+
+// GGUF files of Gemma from before some keys were written stand for the published models.
+func TestOldFilesOfGemma(t *testing.T) {
+	for name, c := range map[string]struct {
+		without []string
+		want    func(c *Config) bool
+	}{
+		"gemma2": {[]string{"gemma2.attention.sliding_window", "gemma2.attn_logit_softcapping", "gemma2.final_logit_softcapping"},
+			func(c *Config) bool { return c.Window == 4096 && c.AttentionSoftcap == 50 && c.FinalSoftcap == 30 }},
+		"gemma3": {[]string{"gemma3.rope.freq_base_swa"}, func(c *Config) bool { return c.LocalTheta == 10000 && c.RopeTheta == 5000 }},
+	} {
+		data, err := os.ReadFile("testdata/architectures/" + name + "/model.gguf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := gguf.Parse(data, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var h gguf.Header
+		for _, kv := range f.Meta {
+			if !slices.Contains(c.without, kv.Key) {
+				h.Meta = append(h.Meta, kv)
+			}
+		}
+		var metadata bytes.Buffer
+		if err := gguf.Write(&metadata, h, nil); err != nil || len(h.Meta)+len(c.without) != len(f.Meta) {
+			t.Fatalf("%s: %d of %d keys, %v", name, len(h.Meta), len(f.Meta), err)
+		}
+		if f, err = gguf.Parse(metadata.Bytes(), name); err != nil {
+			t.Fatal(err)
+		}
+		if config, err := ggufConfig(f); err != nil || !c.want(&config) {
+			t.Errorf("%s is read as %+v, %v", name, config, err)
+		}
 	}
 }
 

@@ -70,10 +70,15 @@ func (s *RopeScaling) factor(i, rotary int, base float64, context int) float64 {
 		return s.Factor
 	case s.Type == "yarn":
 		return s.yarn(i, rotary, base)
-	case s.Type == "longrope" && context > s.Original:
+	case s.Stretches(context):
 		return float64(s.Long[i])
 	}
 	return float64(s.Short[i])
+}
+
+// Stretches says whether a runner for sequences of up to context tokens has other frequencies than one for shorter ones.
+func (s *RopeScaling) Stretches(context int) bool {
+	return s != nil && s.Type == "longrope" && context > s.Original
 }
 
 // yarn divides slow frequencies by Factor, fast ones not at all, and those between by something between (arXiv 2309.00071,

@@ -14,8 +14,9 @@ func (m *Model) settings() []gguf.KV {
 	add := func(key string, v gguf.Value) { kv = append(kv, gguf.KV{Key: c.Architecture + "." + key, Value: v}) }
 	size := func(key string, n int) { add(key, gguf.ValueOf(uint32(n))) }
 	number := func(key string, x float64) { add(key, gguf.ValueOf(float32(x))) }
-	positive := func(key string, x float64) {
-		if x > 0 {
+	// without leaves out what stands for nothing, unless a file without the key stands for something.
+	without := func(key string, x, usual float64) {
+		if x > 0 || usual > 0 {
 			number(key, x)
 		}
 	}
@@ -35,13 +36,13 @@ func (m *Model) settings() []gguf.KV {
 	if !d.learned {
 		number(keyTheta, c.RopeTheta)
 	}
-	positive(keyLocalTheta, c.LocalTheta)
-	positive(keyScoreLimit, c.AttentionSoftcap)
-	positive(keyLogitLimit, c.FinalSoftcap)
+	without(keyLocalTheta, c.LocalTheta, d.usual.LocalTheta)
+	without(keyScoreLimit, c.AttentionSoftcap, d.usual.AttentionSoftcap)
+	without(keyLogitLimit, c.FinalSoftcap, d.usual.FinalSoftcap)
 	if c.attentionScale() != c.llamaScale(c.Blocks) {
 		number(keyScale, c.attentionScale())
 	}
-	if c.Window > 0 {
+	if c.Window > 0 || d.usual.Window > 0 {
 		size(keyWindow, c.Window)
 		if key, pattern := m.WindowPattern(&m.Network); pattern != nil {
 			kv = append(kv, gguf.KV{Key: key, Value: gguf.ArrayOf(pattern)})
@@ -68,9 +69,9 @@ func (m *Model) settings() []gguf.KV {
 		}
 		switch s.Type {
 		case "longrope":
-			positive(keyAttention, s.Attention)
+			without(keyAttention, s.Attention, 0)
 		case "yarn":
-			positive(keyYarnAttention, s.Attention)
+			without(keyYarnAttention, s.Attention, 0)
 			number(keyBetaFast, s.BetaFast)
 			number(keyBetaSlow, s.BetaSlow)
 		}
