@@ -28,7 +28,7 @@ func (f *File) Find(name string) (*Experiment, error) {
 type Experiment struct {
 	Name        string // fit for a file name
 	Seeds       []uint64
-	Model       string // a path, a Hugging Face folder, or builtin:finchling, as written
+	Model       string // a path, a Hugging Face folder, builtin:finchling or hf://ORG/NAME, as written
 	Calibration Text   // the tokens that candidates are scored on
 	Evaluation  Text   // the tokens that winners and baselines are measured on
 	Statistics  Statistics
@@ -50,7 +50,7 @@ const (
 
 // Text is a stretch of tokens. Only whole sequences are used.
 type Text struct {
-	Data     string // builtin:calibration, builtin:evaluation or a path
+	Data     string // builtin:calibration, builtin:evaluation, a path or hf://datasets/…, perhaps with #FIELD
 	Tokens   int
 	Sequence int // tokens per sequence
 }
