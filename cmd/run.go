@@ -115,7 +115,7 @@ func run(c *cobra.Command, file *configs.File, fresh, noMemo bool) error {
 		return err
 	}
 	if len(jobs) > 0 {
-		if err := printPlans(c, session, tasks(jobs)); err != nil {
+		if err := printPlans(c, session, tasksOf(jobs)); err != nil {
 			return err
 		}
 	}
@@ -186,7 +186,7 @@ type job struct {
 	seeds []uint64
 }
 
-func tasks(jobs []job) []*experiment.Task {
+func tasksOf(jobs []job) []*experiment.Task {
 	list := make([]*experiment.Task, len(jobs))
 	for i, j := range jobs {
 		list[i] = j.task
