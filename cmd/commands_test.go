@@ -16,7 +16,7 @@ func TestHelp(t *testing.T) {
 	help := done(t, dir, "--help")
 	_, list, _ := strings.Cut(help.stdout, "Available Commands:\n")
 	list, _, _ = strings.Cut(list, "\n\n")
-	commands := regexp.MustCompile(`(?m)^  (\w+)`).FindAllStringSubmatch(list, -1)
+	commands := regexp.MustCompile(`(?m)^  ([\w-]+)`).FindAllStringSubmatch(list, -1)
 	for _, name := range []string{"run", "plan", "status", "best", "query", "eval", "generate", "inspect", "check"} {
 		if !slices.ContainsFunc(commands, func(m []string) bool { return m[1] == name }) {
 			t.Errorf("finch --help does not name %s:\n%s", name, help.stdout)
@@ -82,6 +82,16 @@ func TestUsage(t *testing.T) {
 		{"eval builtin:finchling --stride 513", []string{"--stride 513", "512"}},
 		{"eval builtin:finchling --stride 512", []string{"768", "context of builtin:finchling is 512"}},
 		{"eval builtin:finchling --base a --save-base b", []string{"one of them"}},
+		{"compress builtin:finchling --bytes 1GB", []string{"--output"}},
+		{"compress builtin:finchling -o a.gguf", []string{"--bytes or --bits-per-weight"}},
+		{"compress builtin:finchling -o a.gguf --bytes 1GB --bits-per-weight 3", []string{"one of them"}},
+		{"compress builtin:finchling -o a.gguf --bytes some", []string{"--bytes", "90MB"}},
+		{"compress builtin:finchling -o a.gguf --bits-per-weight -1", []string{"--bits-per-weight -1"}},
+		{"compress builtin:finchling -o a.gguf --bits-per-weight 3 --time-limit 0s", []string{"--time-limit 0s"}},
+		{"compress builtin:finchling -o a.gguf --bytes 1MB", []string{"reaches from", "bits per weight", "ask for more"}},
+		{"compress builtin:finchling -o a.gguf --bits-per-weight 16", []string{"reaches from", "ask for less"}},
+		{"compare-models builtin:finchling", []string{"two models"}},
+		{"compare-models a b --context 2", []string{"--context 2"}},
 		{"generate builtin:finchling --top-k -1", []string{"--top-k -1"}},
 		{"generate builtin:finchling --tokens 0", []string{"--tokens 0"}},
 		{"generate builtin:finchling --temperature -1", []string{"--temperature -1"}},

@@ -47,6 +47,9 @@ or --save-base asks for it.`,
 			if base != "" && saveBase != "" {
 				return usagef("--save-base keeps what MODEL makes of the text, --base compares it with another: give one of them")
 			}
+			if err := text.only(c, base); err != nil {
+				return err
+			}
 			r := &evaluation{Model: args[0]}
 			if err := r.evaluate(c, &text, base, saveBase, files); err != nil {
 				return err
@@ -86,6 +89,14 @@ func (t *evalText) asked(c *cobra.Command) bool {
 		}
 	}
 	return false
+}
+
+// only refuses another text than that of a base file.
+func (t *evalText) only(c *cobra.Command, base string) error {
+	if base != "" && t.asked(c) && evaluator.IsBase(base) {
+		return usagef("%s has its text: leave out --data, --context, --stride and --chunks", base)
+	}
+	return nil
 }
 
 func (t *evalText) check() error {
@@ -173,9 +184,6 @@ func (r *evaluation) evaluate(c *cobra.Command, text *evalText, base, saveBase s
 		case saveBase != "":
 			r.Text, err = keep(c.Context(), m, options, text, saveBase)
 		case base != "" && evaluator.IsBase(base):
-			if text.asked(c) {
-				return usagef("%s has its text: leave out --data, --context, --stride and --chunks", base)
-			}
 			r.Text, err = besideBase(c.Context(), m, options, base)
 		default:
 			r.Text, err = beside(c.Context(), m, options, text, base)
