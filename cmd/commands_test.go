@@ -83,6 +83,7 @@ func TestUsage(t *testing.T) {
 		{"eval builtin:finchling --stride 512", []string{"768", "context of builtin:finchling is 512"}},
 		{"eval builtin:finchling --base a --save-base b", []string{"one of them"}},
 		{"compress builtin:finchling --bytes 1GB", []string{"--output"}},
+		{"compress builtin:finchling -o a.toml --bytes 1GB", []string{"a.toml", ".gguf"}},
 		{"compress builtin:finchling -o a.gguf", []string{"--bytes or --bits-per-weight"}},
 		{"compress builtin:finchling -o a.gguf --bytes 1GB --bits-per-weight 3", []string{"one of them"}},
 		{"compress builtin:finchling -o a.gguf --bytes some", []string{"--bytes", "90MB"}},

@@ -41,6 +41,8 @@ At the end it says what the file is like on held-out text, and what the naive mi
 			switch {
 			case output == "":
 				return usagef("there is no --output: write -o and the path of the file")
+			case filepath.Ext(output) != ".gguf":
+				return usagef("--output %s: write a name that ends in .gguf", output)
 			case (bytes == "") == (w.BitsPerWeight == 0):
 				return usagef("write how large the file may be: --bytes or --bits-per-weight, one of them")
 			case w.BitsPerWeight < 0 || math.IsNaN(w.BitsPerWeight) || math.IsInf(w.BitsPerWeight, 0):

@@ -1,6 +1,6 @@
 """Golden log-likelihoods: lm-evaluation-harness with SmolLM2 in fp32, the harness's own task files over local questions.
 
-usage: python tasks.py --data DIR [--model FILE] [--questions 50] [--folder tasks/testdata]     (needs lm_eval; made with 0.4.13)
+usage: python tasks.py --data DIR [--model FILE] [--questions 25] [--folder tasks/testdata]     (needs lm_eval; made with 0.4.13)
 
 FOLDER has made-up questions in the shapes of the data sets; what the harness asks of them is kept whole, in harness.json beside
 them. DIR has arc_easy.jsonl and lambada_openai.jsonl in llm-foundry's shape, rewritten here to the data sets'; of them
@@ -57,7 +57,7 @@ def ask(lm, config, rows, folder, keep):
     for i, doc in enumerate(task.test_docs()):
         at = [n for n, r in enumerate(task.instances) if r.doc_id == i]
         question = dict(log=[found[n][0] for n in at], greedy=[found[n][1] for n in at])
-        results = task.process_results(doc, [found[n] if len(at) > 1 else found[n] for n in at])
+        results = task.process_results(doc, [found[n] for n in at])
         question |= {k: float(v) for k, v in results.items() if k in ("acc", "acc_norm")}
         if keep:
             question["requests"] = [task.instances[n].args for n in at]
@@ -75,7 +75,7 @@ def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--data", type=pathlib.Path, required=True)
     ap.add_argument("--model", type=pathlib.Path, default=smollm2.default_path())
-    ap.add_argument("--questions", type=int, default=50)
+    ap.add_argument("--questions", type=int, default=25)
     ap.add_argument("--folder", type=pathlib.Path, default=REPO / "tasks/testdata")
     args = ap.parse_args()
     file = smollm2.File(args.model)
