@@ -103,6 +103,12 @@ const (
 	TopKKL = "topk-kl" // KL over the TopK most probable tokens of the dense model
 )
 
+// Where a search begins.
+const (
+	StartRandom  = "random"  // at the best of some random candidates
+	StartUniform = "uniform" // at the candidate that method uniform finds
+)
+
 // Group rules: between which layers a mutation trades levels.
 const (
 	GroupSize = "size" // layers of equal size
@@ -120,6 +126,7 @@ type Search struct {
 	Fitness     string // KL, PPL or TopKKL
 	TopK        int    // for TopKKL
 	Starts      int    // random candidates that the first parent is chosen from
+	Start       string // StartRandom, or StartUniform for the baseline as the only one
 	StartTokens int    // tokens each of them is scored on
 	Group       string // GroupSize, GroupName or GroupNone
 	WholeBlocks bool   // drop attention and MLP of a block together
