@@ -66,10 +66,10 @@ func (l *loader) assemble(m *Model, drops func(block int, attention bool) bool, 
 				block.Layers[k] = l.layer(c, b, k)
 			}
 		}
+		if l.err != nil {
+			return l.err
+		}
 		m.Network.Blocks = append(m.Network.Blocks, block)
-	}
-	if l.err != nil {
-		return l.err
 	}
 	return m.checkShapes()
 }

@@ -163,6 +163,9 @@ func FuzzPacked(f *testing.F) {
 	f.Add(file)
 	f.Add(file[:len(file)/2])
 	f.Add([]byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"))
+	for _, name := range []string{"gemma3", "gpt2", "phi3", "qwen2-moe"} {
+		f.Add(asFile(f, "packed", openGolden(f, "testdata/architectures/"+name)))
+	}
 	path := filepath.Join(f.TempDir(), "file.packed")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if err := os.WriteFile(path, data, 0o644); err != nil {
