@@ -15,6 +15,7 @@ import (
 	"github.com/finch-llm/finch/experiment"
 	"github.com/finch-llm/finch/internal/resources"
 	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/model/finchling"
 	"github.com/finch-llm/finch/search"
 )
 
@@ -115,7 +116,7 @@ func benchEvaluate(c *cobra.Command, o evaluateOptions) (*evaluateBench, error) 
 		return nil, err
 	}
 	defer session.Close()
-	m, err := model.Open(o.model)
+	m, err := openModel(c, o.model)
 	if err != nil {
 		return nil, usagef("--model: %w", err)
 	}
@@ -184,12 +185,8 @@ func family(p *experiment.Problem) (parent *model.Network, offspring []*model.Ne
 
 // memory finds the peak of the process while a parent's activations are kept and all levels are in memory.
 func (r *evaluateBench) memory(ctx context.Context, s *experiment.Session, p *experiment.Problem, parent *model.Network, tokens int) error {
-	text, err := experiment.ReadText("builtin:calibration")
-	if err != nil {
-		return err
-	}
 	sequence := min(2048, p.Model.Context, tokens)
-	corpus, err := evaluator.NewCorpus(p.Model.Tokenizer.Encode(text), tokens, sequence, p.Model.Tokenizer.Prefix())
+	corpus, err := evaluator.NewCorpus(p.Model.Tokenizer.Encode(finchling.Calibration), tokens, sequence, p.Model.Tokenizer.Prefix())
 	if err != nil {
 		return err
 	}

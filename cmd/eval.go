@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/finch-llm/finch/evaluator"
-	"github.com/finch-llm/finch/experiment"
 	"github.com/finch-llm/finch/model"
 )
 
@@ -45,7 +44,7 @@ divergence from that model and how often both find the same token most likely.`,
 		},
 	}
 	c.Flags().StringVar(&base, "base", "", "the model to compare with")
-	c.Flags().StringVar(&data, "data", "builtin:evaluation", "the text: a file, builtin:evaluation or builtin:calibration")
+	c.Flags().StringVar(&data, "data", "builtin:evaluation", "the text: a .txt, .jsonl, .jsonl.gz or .parquet file, hf://datasets/ORG/NAME/FILE, builtin:evaluation or builtin:calibration; #FIELD after a file of documents names the field that has the text")
 	c.Flags().IntVar(&context, "context", 512, "tokens per chunk")
 	c.Flags().IntVar(&chunks, "chunks", 0, "use only so many chunks; 0: all")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -81,7 +80,7 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 	if err != nil {
 		return nil, err
 	}
-	m, err := model.Open(ref)
+	m, err := openModel(c, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +89,7 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 	options.Share(bytes)
 	options.Cache = 0 // there is one network, and one call
 	if base != "" {
-		if options.Teacher, err = model.Open(base); err != nil {
+		if options.Teacher, err = openModel(c, base); err != nil {
 			return nil, err
 		}
 		defer options.Teacher.Close()
@@ -100,13 +99,18 @@ func evaluate(c *cobra.Command, ref, base, data string, context, chunks int) (*e
 			return nil, usagef("--context %d: the context of %s is %d: write that or less", context, of.Ref, of.Context)
 		}
 	}
-	text, err := experiment.ReadText(data)
+	ids, err := readTokens(c, data, m)
 	if err != nil {
 		return nil, err
 	}
-	ids := m.Tokenizer.Encode(text)
-	if t := options.Teacher; t != nil && !slices.Equal(ids, t.Tokenizer.Encode(text)) {
-		return nil, fmt.Errorf("%s and %s cut the text into different tokens: they cannot be compared", m.Ref, t.Ref)
+	if t := options.Teacher; t != nil {
+		other, err := readTokens(c, data, t)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Equal(ids, other) {
+			return nil, fmt.Errorf("%s and %s cut the text into different tokens: they cannot be compared", m.Ref, t.Ref)
+		}
 	}
 	corpus, err := evaluator.NewChunks(ids, context, chunks, m.Tokenizer.Prefix())
 	if err != nil {

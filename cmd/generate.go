@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +36,7 @@ func newGenerate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m, err := model.Open(args[0])
+			m, err := openModel(c, args[0])
 			if err != nil {
 				return err
 			}
@@ -55,6 +54,7 @@ func newGenerate() *cobra.Command {
 
 func generate(c *cobra.Command, m *model.Model, path *kernels.Path, s sampler, prompt string, tokens int) error {
 	ids := m.Tokenizer.Encode(prompt)
+	text := m.Tokenizer.Stream(ids)
 	bos, add := m.Tokenizer.BOS()
 	if bos >= 0 && (add || len(ids) == 0) {
 		ids = append([]int32{bos}, ids...)
@@ -70,9 +70,8 @@ func generate(c *cobra.Command, m *model.Model, path *kernels.Path, s sampler, p
 	cache := runner.NewCache()
 	hidden := make([]float32, len(ids)*m.Hidden)
 	logits := make([]float32, m.Vocab)
-	out, printed := c.OutOrStdout(), ""
+	out, drawn := c.OutOrStdout(), 0
 	fmt.Fprint(out, prompt)
-	var text []int32
 	for next := ids; ; next = ids[len(ids)-1:] {
 		if err := c.Context().Err(); err != nil {
 			return err
@@ -81,18 +80,14 @@ func generate(c *cobra.Command, m *model.Model, path *kernels.Path, s sampler, p
 			return err
 		}
 		runner.Logits(logits, hidden[(len(next)-1)*m.Hidden:len(next)*m.Hidden])
-		id := s.sample(logits, len(text))
+		id := s.sample(logits, drawn)
 		if id == m.Tokenizer.EOS() || len(ids) == context {
 			break
 		}
-		ids, text = append(ids, id), append(text, id)
-		// Print whole characters only: a token may end within one.
-		if decoded := m.Tokenizer.Decode(text); !strings.HasSuffix(decoded, "\uFFFD") {
-			fmt.Fprint(out, strings.TrimPrefix(decoded, printed))
-			printed = decoded
-		}
+		ids, drawn = append(ids, id), drawn+1
+		fmt.Fprint(out, text.Next(id))
 	}
-	fmt.Fprintln(out)
+	fmt.Fprintln(out, text.Rest())
 	return nil
 }
 

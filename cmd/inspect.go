@@ -23,7 +23,7 @@ func newInspect() *cobra.Command {
 		Short: "what a model is made of: its configuration, and how its weights are stored",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := inspect(args[0])
+			r, err := inspect(c, args[0])
 			if err != nil {
 				return err
 			}
@@ -66,10 +66,14 @@ type tensorInfo struct {
 }
 
 // inspect reads no weights. A GGUF file of any architecture can be inspected, other models if finch runs them.
-func inspect(ref string) (*inspection, error) {
+func inspect(c *cobra.Command, ref string) (*inspection, error) {
 	r := &inspection{Model: ref}
-	if isGGUF(ref) {
-		f, err := gguf.Open(ref)
+	path, err := fetch(c, ref)
+	if err != nil {
+		return nil, err
+	}
+	if isGGUF(path) {
+		f, err := gguf.Open(path)
 		if err != nil {
 			return nil, err
 		}

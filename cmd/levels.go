@@ -19,13 +19,13 @@ import (
 func newLevels() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "levels",
-		Short: "the level database by itself: build, list or verify it",
+		Short: "the level database by itself: build, list or verify it; importance matrices",
 		Long: `levels looks after the level database beside --db: every layer at every level, in a file whose name depends on the weights, the
-compressor, and what the level was fitted to.`,
+compressor, and what the level was fitted to. It also makes importance matrices, which levels can be fitted to.`,
 		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newLevelsBuild(), newLevelsList(), newLevelsVerify())
+	c.AddCommand(newLevelsBuild(), newLevelsList(), newLevelsVerify(), newLevelsImatrix())
 	return c
 }
 
@@ -36,7 +36,8 @@ func newLevelsBuild() *cobra.Command {
 		Use:   "build [experiments.toml]",
 		Short: "build the levels of a file's experiments, without running them",
 		Long: `build makes what the level database lacks of the levels that a file's experiments choose from. Interrupt the command and give it
-again, and it goes on where it was.`,
+again, and it goes on where it was. Experiments whose levels are fitted to the same text share one pass of the model over it, in which
+the errors of all their layers' outputs are measured too. Seconds are those of one thread, and were spent when a level was made.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			file, err := loadExperiments(args, only)
@@ -61,6 +62,9 @@ func buildLevels(c *cobra.Command, file *configs.File, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	if err := session.FitsLevels(tasks); err != nil {
+		return err
+	}
 	lock, err := lockDatabase(database(c))
 	if err != nil {
 		return err
@@ -78,16 +82,21 @@ func buildLevels(c *cobra.Command, file *configs.File, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	table := &store.Table{Columns: []string{"experiment", "levels", "bytes", "folder"}}
+	known, err := compress.ReadMeasures(session.Levels)
+	if err != nil {
+		return err
+	}
+	table := &store.Table{Columns: []string{"experiment", "levels", "bytes", "seconds", "folder"}}
 	for _, t := range tasks {
 		var files, bytes int64
+		seconds := 0.0
 		keys := t.Keys()
 		for _, l := range levels {
 			if keys[l.Key] {
-				files, bytes = files+1, bytes+l.Bytes
+				files, bytes, seconds = files+1, bytes+l.Bytes, seconds+known.Seconds(l.Key)
 			}
 		}
-		table.Rows = append(table.Rows, []any{t.Config.Name, files, bytes, session.Levels})
+		table.Rows = append(table.Rows, []any{t.Config.Name, files, bytes, number(seconds), session.Levels})
 	}
 	return store.Render(c.OutOrStdout(), table, tableOrJSON(asJSON))
 }
@@ -110,8 +119,10 @@ func newLevelsList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [experiments.toml]",
 		Short: "every level that is built: what it takes, and how far it is off",
-		Long: `list shows the levels in the level database, or those of one file's experiments. A level is dominated by another of the same layer
-that takes no more bytes and errs less: a search can do without it.`,
+		Long: `list shows the levels in the level database, or those of one file's experiments: for each layer a ladder, from the smallest to the
+largest. A level is dominated by another of its ladder that takes no more bytes and errs less: a search can do without it. What is
+compared is the error of the layer's outputs on the text of the statistics, if it is known of the whole ladder; else the error of the weights,
+and of levels that learn nothing only. judged_by says which. A layer whose levels were fitted to several texts has a ladder for each.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			folder, err := requireLevels(c)
@@ -135,7 +146,11 @@ that takes no more bytes and errs less: a search can do without it.`,
 			for _, d := range damaged {
 				fmt.Fprintf(c.ErrOrStderr(), "%v: 'finch levels verify --repair' deletes it\n", d)
 			}
-			return store.Render(c.OutOrStdout(), levelTable(levels, asJSON), tableOrJSON(asJSON))
+			known, err := compress.ReadMeasures(folder)
+			if err != nil {
+				return err
+			}
+			return store.Render(c.OutOrStdout(), ladderTable(compress.Ladders(levels, known), asJSON), tableOrJSON(asJSON))
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON with every column")
@@ -183,27 +198,36 @@ func keysOf(c *cobra.Command, args []string) (map[compress.Key]bool, error) {
 	return keys, nil
 }
 
-// levelTable lists levels with what matters or, if every column is asked for, with what their files depend on.
-func levelTable(levels []compress.Stored, every bool) *store.Table {
-	t := &store.Table{Columns: []string{"layer", "level", "format", "bytes", "bits_per_weight", "relative_error", "output_error", "dominated_by"}}
+// ladderTable lists levels with what matters or, if every column is asked for, with what their files depend on.
+func ladderTable(ladders []*compress.Rung, every bool) *store.Table {
+	t := &store.Table{Columns: []string{"layer", "level", "format", "bytes", "bits_per_weight", "relative_error", "output_error", "seconds", "dominated_by", "judged_by", "statistics"}}
 	if every {
 		t.Columns = append(t.Columns, "nonzeros", "weights", "calibration", "key")
 	}
-	dominated := compress.Dominated(levels)
-	for i, l := range levels {
-		row := []any{l.Layer, l.Level, l.Format.String(), l.Bytes, l.BitsPerWeight(), l.RelativeError, nil, nil}
-		if !math.IsNaN(l.OutputError) {
-			row[len(row)-2] = l.OutputError
+	for _, r := range ladders {
+		row := []any{r.Layer, r.Level, r.Format.String(), r.Bytes, r.BitsPerWeight(), r.RelativeError, number(r.OutputError), number(r.Seconds), nil, nil, r.Statistics}
+		if r.DominatedBy != nil {
+			row[8] = r.DominatedBy.Level
 		}
-		if by := dominated[i]; by != nil {
-			row[len(row)-1] = by.Level
+		if r.JudgedBy != compress.Unjudged {
+			row[9] = string(r.JudgedBy)
 		}
 		if every {
-			row = append(row, l.NonZeros, l.Weights, l.Calibration, string(l.Key))
+			row = append(row, r.NonZeros, r.Weights, r.Calibration, string(r.Key))
+		} else {
+			row[10] = fmt.Sprintf("%.8s", r.Statistics) // enough to tell ladders apart
 		}
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// number is v for a table, where nothing stands for what is not known.
+func number(v float64) any {
+	if math.IsNaN(v) {
+		return nil
+	}
+	return v
 }
 
 func newLevelsVerify() *cobra.Command {

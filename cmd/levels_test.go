@@ -39,10 +39,11 @@ func TestLevels(t *testing.T) {
 	type built struct {
 		Experiment    string
 		Levels, Bytes int
+		Seconds       float64
 		Folder        string
 	}
 	was := decode[[]built](t, done(t, dir, "levels", "build", "two.toml", "--json"))
-	if len(was) != 2 || was[0] != (built{"depth", 0, 0, "finch.levels"}) || was[1].Experiment != "joint" || was[1].Levels != len(levelFiles(t, dir)) {
+	if len(was) != 2 || was[0] != (built{"depth", 0, 0, 0, "finch.levels"}) || was[1].Experiment != "joint" || !(was[1].Seconds > 0) || was[1].Levels != len(levelFiles(t, dir)) {
 		t.Errorf("built %+v, and there are %d files", was, len(levelFiles(t, dir)))
 	}
 	if left := names(t, dir); left != "finch.db.lock finch.levels two.toml" {
@@ -53,7 +54,9 @@ func TestLevels(t *testing.T) {
 		Layer, Level  string
 		Bytes         int
 		RelativeError float64 `json:"relative_error"`
+		Seconds       float64
 		DominatedBy   *string `json:"dominated_by"`
+		JudgedBy      string  `json:"judged_by"`
 	}
 	sum := 0
 	list := decode[[]level](t, done(t, dir, "levels", "list", "--json"))
@@ -61,6 +64,9 @@ func TestLevels(t *testing.T) {
 		sum += l.Bytes
 		if l.DominatedBy != nil || !(l.RelativeError > 0) {
 			t.Errorf("%+v: q4_0 is smaller than q8_0 and worse", l)
+		}
+		if !(l.Seconds > 0) || l.JudgedBy != "relative_error" {
+			t.Errorf("%+v took no time, or was judged by what is not known", l)
 		}
 	}
 	if len(list) != was[1].Levels || sum != was[1].Bytes || list[0].Layer != "blk.0.attn_k" || list[0].Level != "q4_0" {

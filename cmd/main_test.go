@@ -30,6 +30,8 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	os.Setenv("HF_HUB_OFFLINE", "1") // no test leaves this machine
+	os.Setenv("HF_HUB_CACHE", filepath.Join(dir, "hub"))
 	program = filepath.Join(dir, "finch.exe") // the name matters on Windows only
 	build := exec.Command("go", "build", "-o", program, "./finch")
 	if output, err := build.CombinedOutput(); err != nil {

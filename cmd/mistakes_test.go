@@ -55,7 +55,9 @@ var mistakes = []struct {
 
 	// What shows only when the model and the texts have been opened:
 	{"no such model", bits + "model = \"nowhere.gguf\" #!\n", []string{"nowhere.gguf", "builtin:finchling"}},
-	{"model to be downloaded", bits + "model = \"hf://org/name\" #!\n", []string{"hf://org/name", "does not download"}},
+	{"no name on the hub", bits + "model = \"hf://name\" #!\n", []string{"hf://name", "write hf://ORG/NAME"}},
+	{"no field", bits + "calibration = { data = \"a.jsonl#\" } #!\n", []string{"write a.jsonl#text"}},
+	{"no such documents", bits + "calibration = { data = \"nowhere.jsonl#content\" } #!\n", []string{"nowhere.jsonl", "a text is a file"}},
 	{"unknown builtin", bits + "model = \"builtin:sparrow\" #!\n", []string{"builtin:finchling"}},
 	{"no model", bits + "model = \"broken.toml\" #!\n", []string{"broken.toml", "GGUF"}},
 	{"no such text", bits + "calibration = { data = \"nowhere.txt\" } #!\n", []string{"nowhere.txt", "builtin:calibration"}},

@@ -89,7 +89,7 @@ func TestBuildAndLoad(t *testing.T) {
 		}
 		done, total, size = d, n, b
 	}
-	if err := Build(t.Context(), dir, jobs, 2, progress); err != nil {
+	if err := Build(t.Context(), dir, jobs, 2, time.Now, progress); err != nil {
 		t.Fatal(err)
 	}
 	if done != len(jobs) || total != len(jobs) || len(loads) != 6 {
@@ -134,7 +134,7 @@ func TestBuildAndLoad(t *testing.T) {
 	for len(loads) > 0 {
 		<-loads
 	}
-	if err := Build(t.Context(), dir, jobs, 2, nil); err != nil || len(loads) != 0 {
+	if err := Build(t.Context(), dir, jobs, 2, time.Now, nil); err != nil || len(loads) != 0 {
 		t.Errorf("a second Build loads %d layers, %v", len(loads), err)
 	}
 }
@@ -144,7 +144,7 @@ func TestBuildIsDeterministic(t *testing.T) {
 	for _, workers := range []int{1, 2, 7} {
 		dir := t.TempDir()
 		jobs, _ := testJobs(t)
-		if err := Build(t.Context(), dir, jobs, workers, nil); err != nil {
+		if err := Build(t.Context(), dir, jobs, workers, time.Now, nil); err != nil {
 			t.Fatal(err)
 		}
 		got := readFolder(t, dir)
@@ -161,7 +161,7 @@ func TestBuildStops(t *testing.T) {
 	dir := t.TempDir()
 	jobs, _ := testJobs(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := Build(ctx, dir, jobs, 2, func(done, _ int, _ int64) {
+	err := Build(ctx, dir, jobs, 2, time.Now, func(done, _ int, _ int64) {
 		if done == 5 {
 			cancel()
 		}
@@ -179,7 +179,7 @@ func TestBuildSurvivesKill(t *testing.T) {
 	const folder = "FINCH_TEST_BUILD_FOLDER"
 	jobs, loads := testJobs(t)
 	if dir := os.Getenv(folder); dir != "" {
-		Build(context.Background(), dir, jobs, 2, func(done, _ int, _ int64) {
+		Build(context.Background(), dir, jobs, 2, time.Now, func(done, _ int, _ int64) {
 			if done == 11 {
 				self, _ := os.FindProcess(os.Getpid())
 				self.Kill()
@@ -198,7 +198,7 @@ func TestBuildSurvivesKill(t *testing.T) {
 		t.Fatalf("%d files after the kill, %v, %v", files, damaged, err)
 	}
 	for _, d := range []string{dir, whole} {
-		if err := Build(t.Context(), d, jobs, 2, nil); err != nil {
+		if err := Build(t.Context(), d, jobs, 2, time.Now, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -225,7 +225,7 @@ func TestBuildReportsFailures(t *testing.T) {
 		`level "drop" stores nothing`:    gate,
 		"not UTF-8":                      nameless,
 	} {
-		err := Build(t.Context(), t.TempDir(), append(jobs[:3:3], bad), 2, nil)
+		err := Build(t.Context(), t.TempDir(), append(jobs[:3:3], bad), 2, time.Now, nil)
 		if err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("error %v does not say %q", err, message)
 		}
@@ -235,7 +235,7 @@ func TestBuildReportsFailures(t *testing.T) {
 func TestDamagedFiles(t *testing.T) {
 	jobs, _ := testJobs(t)
 	pristine := t.TempDir()
-	if err := Build(t.Context(), pristine, jobs, 2, nil); err != nil {
+	if err := Build(t.Context(), pristine, jobs, 2, time.Now, nil); err != nil {
 		t.Fatal(err)
 	}
 	dense, sparse := jobs[1].Layer.Key(jobs[1].Level), jobs[5].Layer.Key(jobs[5].Level)
@@ -302,7 +302,7 @@ func TestDamagedFiles(t *testing.T) {
 			if Built(dir, test.key) == test.rebuilt {
 				t.Errorf("Built does not agree with Build, which makes the file again: %t", test.rebuilt)
 			}
-			if err := Build(t.Context(), dir, jobs, 1, nil); err != nil {
+			if err := Build(t.Context(), dir, jobs, 1, time.Now, nil); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := os.ReadFile(path); err != nil || bytes.Equal(got, whole) != test.rebuilt {
@@ -311,7 +311,7 @@ func TestDamagedFiles(t *testing.T) {
 			if err := Remove(damaged); err != nil {
 				t.Fatal(err)
 			}
-			if err := Build(t.Context(), dir, jobs, 1, nil); err != nil {
+			if err := Build(t.Context(), dir, jobs, 1, time.Now, nil); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, whole) {
@@ -324,7 +324,7 @@ func TestDamagedFiles(t *testing.T) {
 func TestRenamedFileIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	jobs, _ := testJobs(t)
-	if err := Build(t.Context(), dir, jobs[:1], 1, nil); err != nil {
+	if err := Build(t.Context(), dir, jobs[:1], 1, time.Now, nil); err != nil {
 		t.Fatal(err)
 	}
 	other := jobs[1].Layer.Key(jobs[1].Level)

@@ -30,7 +30,8 @@ type Info struct {
 	RelativeError float64
 
 	// OutputError is tr(ΔW H ΔWᵀ) / tr(W H Wᵀ) with ΔW = W − Ŵ and H the second moments of the layer's inputs: the squared error of
-	// its outputs on calibration text, relative to their squares. NaN where H was not known, or the level does not use it.
+	// its outputs on calibration text, relative to their squares. NaN where H was not known. It is in the Measures of a level database,
+	// not in level files, which do not depend on a text that others were fitted to.
 	OutputError float64
 }
 
@@ -42,6 +43,11 @@ func (i Info) BitsPerWeight() float64 { return BitsPerWeight(i.Bytes, i.Weights(
 
 // Describe measures a layer as m stores it at a level. The error of its outputs is measured if there are statistics of its inputs.
 func Describe(layer Layer, level Level, m *kernels.Matrix) Info {
+	return describe(layer, level, m, outputSquares(layer))
+}
+
+// describe is given the outputSquares of the layer.
+func describe(layer Layer, level Level, m *kernels.Matrix, outputs float64) Info {
 	i := Info{
 		Layer:       layer.Name,
 		Level:       level.Name(),
@@ -55,8 +61,8 @@ func Describe(layer Layer, level Level, m *kernels.Matrix) Info {
 	}
 	difference := make([]float32, len(layer.Weights))
 	i.RelativeError = matrixError(difference, layer.Weights, m)
-	if s := layer.Statistics; s != nil && s.Hessian != nil {
-		i.OutputError = outputError(difference, layer)
+	if !math.IsNaN(outputs) {
+		i.OutputError = relative(quadratic(difference, layer), outputs)
 	}
 	return i
 }
@@ -79,12 +85,18 @@ func matrixError(difference, weights []float32, m *kernels.Matrix) float64 {
 	return relative(squares, energy)
 }
 
-// outputError is that of Info.OutputError for W − Ŵ.
-func outputError(difference []float32, layer Layer) float64 {
-	order, h := identity(layer.Cols), layer.Statistics.Hessian
-	errs := newSheet(difference, layer.Rows, layer.Cols, order).quadratic(h)
-	outputs := newSheet(layer.Weights, layer.Rows, layer.Cols, order).quadratic(h)
-	return relative(max(errs, 0), max(outputs, 0)) // a singular H may give less, by rounding
+// outputSquares is tr(W H Wᵀ), the mean square of a layer's outputs; NaN if H is not known.
+func outputSquares(layer Layer) float64 {
+	if s := layer.Statistics; s == nil || s.Hessian == nil {
+		return math.NaN()
+	}
+	return quadratic(layer.Weights, layer)
+}
+
+// quadratic is tr(A H Aᵀ) for A [Rows, Cols] and the second moments of a layer's inputs.
+func quadratic(a []float32, layer Layer) float64 {
+	s := newSheet(a, layer.Rows, layer.Cols, identity(layer.Cols))
+	return max(s.quadratic(layer.Statistics.Hessian), 0) // a singular H may give less, by rounding
 }
 
 func relative(difference, energy float64) float64 {

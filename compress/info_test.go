@@ -1,11 +1,11 @@
 package compress
 
 import (
-	"bytes"
 	"math"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/finch-llm/finch/kernels"
 )
@@ -62,10 +62,10 @@ func TestBuildWithStatistics(t *testing.T) {
 	source.Statistics = func() (*Statistics, error) { return statistics, nil }
 	fitted, rounded := mustLevel(t, "gptq-q4_0"), mustLevel(t, "q4_0")
 	with, without := filepath.Join(t.TempDir(), "with"), filepath.Join(t.TempDir(), "without")
-	if err := Build(t.Context(), with, []Job{{source, fitted}, {source, rounded}}, 1, nil); err != nil {
+	if err := Build(t.Context(), with, []Job{{source, fitted}, {source, rounded}}, 1, time.Now, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := Build(t.Context(), without, []Job{{plain, rounded}}, 1, nil); err != nil {
+	if err := Build(t.Context(), without, []Job{{plain, rounded}}, 1, time.Now, nil); err != nil {
 		t.Fatal(err)
 	}
 	files := readFolder(t, with)
@@ -74,49 +74,7 @@ func TestBuildWithStatistics(t *testing.T) {
 			t.Error("the file of q4_0 depends on statistics")
 		}
 	}
-	db, err := OpenDatabase(with)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	_, info, err := db.Load(source.Key(fitted))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !(info.OutputError > 0 && info.OutputError < 0.01) {
-		t.Errorf("gptq-q4_0 has an output error of %g", info.OutputError)
-	}
-	if _, info, err = db.Load(source.Key(rounded)); err != nil || !math.IsNaN(info.OutputError) {
-		t.Errorf("q4_0 has an output error of %g, %v", info.OutputError, err)
-	}
-	if err := Build(t.Context(), without, []Job{{plain, fitted}}, 1, nil); err == nil || !strings.Contains(err.Error(), "statistics") {
+	if err := Build(t.Context(), without, []Job{{plain, fitted}}, 1, time.Now, nil); err == nil || !strings.Contains(err.Error(), "statistics") {
 		t.Errorf("gptq-q4_0 is built without statistics: %v", err)
-	}
-}
-
-func TestLevelFileKeepsOutputError(t *testing.T) {
-	layer := Layer{Name: "blk.0.attn_q", Rows: 3, Cols: 64, Weights: testWeights("gaussian", 3, 64), Statistics: testStatistics(64)}
-	level := mustLevel(t, "gptq-int3-g64")
-	m, err := Compress(layer, level)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info := Describe(layer, level, m)
-	var file bytes.Buffer
-	if err := writeLevelFile(&file, info, testSource(layer.Name, layer.Rows, layer.Cols, layer.Weights), level, m); err != nil {
-		t.Fatal(err)
-	}
-	f, err := parseLevelFile(file.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !sameInfo(f.info, info) || math.IsNaN(f.info.OutputError) {
-		t.Errorf("%+v comes back as %+v", info, f.info)
-	}
-	_, err = parseLevelFile(withHeader(file.Bytes(), func(h string) string {
-		return strings.Replace(h, `"output_error":`, `"output_error":-`, 1)
-	}))
-	if err == nil || !strings.Contains(err.Error(), "negative") {
-		t.Errorf("a negative error of the outputs gives %v", err)
 	}
 }

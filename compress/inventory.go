@@ -26,15 +26,15 @@ func (e *DamagedError) Error() string { return fmt.Sprintf("level file %s: %v", 
 
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// List describes every level file of a folder that can be read, by layer, weights, calibration and size, and names the others.
+// List describes every level file of a folder that can be read, by layer, weights and size, and names the others.
 func List(dir string) (levels []Stored, damaged []*DamagedError, err error) {
 	_, damaged, err = visit(dir, func(l *levelFile) error {
 		levels = append(levels, Stored{l.info, l.key(), l.header.Weights, l.header.Calibration})
 		return nil
 	})
 	slices.SortStableFunc(levels, func(a, b Stored) int {
-		return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Weights, b.Weights), cmp.Compare(a.Calibration, b.Calibration),
-			cmp.Compare(a.Bytes, b.Bytes), cmp.Compare(a.Level, b.Level))
+		return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Weights, b.Weights), cmp.Compare(a.Bytes, b.Bytes),
+			cmp.Compare(a.Level, b.Level), cmp.Compare(a.Calibration, b.Calibration))
 	})
 	return levels, damaged, err
 }
@@ -58,35 +58,6 @@ func Remove(damaged []*DamagedError) error {
 		failed = append(failed, os.Remove(d.Path))
 	}
 	return errors.Join(failed...)
-}
-
-// Dominated says of each level by which other one of the same layer it is dominated, if there is one: that takes no more bytes and has no
-// larger error, and is better in one of them. The error of a level that learns nothing is that of its weights. A fitted level gives
-// that up for the error of its outputs, and is compared with those that were fitted to the same text, if it was measured.
-func Dominated(levels []Stored) []*Stored {
-	by := make([]*Stored, len(levels))
-	for i := range levels {
-		if at := slices.IndexFunc(levels, func(s Stored) bool { return s.dominates(&levels[i]) }); at >= 0 {
-			by[i] = &levels[at]
-		}
-	}
-	return by
-}
-
-func (s *Stored) dominates(o *Stored) bool {
-	if s.Layer != o.Layer || s.Weights != o.Weights || s.Calibration != o.Calibration {
-		return false
-	}
-	mine, other := s.judged(), o.judged() // NaN compares as false
-	return s.Bytes <= o.Bytes && mine <= other && (s.Bytes < o.Bytes || mine < other)
-}
-
-// judged is the error that a level was made to keep small; NaN if it is not known.
-func (s *Stored) judged() float64 {
-	if s.Calibration != "" {
-		return s.OutputError
-	}
-	return s.RelativeError
 }
 
 // visit opens the level files of a folder one after the other, counts them, and lists those that cannot be opened or that

@@ -17,7 +17,7 @@ import (
 // A level file holds one layer at one level:
 //
 //	8 bytes   magic "FINCHLVL"
-//	uint32    version, 1 (all integers little-endian)
+//	uint32    version, 2 (all integers little-endian)
 //	uint32    length of the header
 //	uint32    CRC-32 (IEEE) of the header
 //	          header, JSON as encoding/json writes it
@@ -25,7 +25,7 @@ import (
 //	          payload: the blocks (kernels.Matrix.Data), then the mask if the layer is sparse
 const (
 	levelMagic     = "FINCHLVL"
-	levelVersion   = 1
+	levelVersion   = 2
 	preambleBytes  = len(levelMagic) + 12
 	maxHeaderBytes = 64 << 10
 	payloadAlign   = 64
@@ -36,21 +36,20 @@ const (
 
 // levelHeader is the JSON header of a level file. SHA256 is that of the payload; the CRC guards the header itself.
 type levelHeader struct {
-	Layer         string   `json:"layer"`
-	Level         string   `json:"level"`
-	Compressor    string   `json:"compressor"`
-	Version       int      `json:"version"`
-	Calibration   string   `json:"calibration,omitempty"` // what statistics of the inputs come from
-	Weights       string   `json:"weights"`               // the layer's Hash
-	Format        string   `json:"format"`
-	Sparse        bool     `json:"sparse"`
-	Rows          int      `json:"rows"`
-	Cols          int      `json:"cols"`
-	Bytes         int64    `json:"bytes"`
-	NonZeros      int64    `json:"nonzeros"`
-	RelativeError float64  `json:"relative_error"`
-	OutputError   *float64 `json:"output_error,omitempty"` // nil: not measured
-	SHA256        string   `json:"sha256"`
+	Layer         string  `json:"layer"`
+	Level         string  `json:"level"`
+	Compressor    string  `json:"compressor"`
+	Version       int     `json:"version"`
+	Calibration   string  `json:"calibration,omitempty"` // what statistics of the inputs come from
+	Weights       string  `json:"weights"`               // the layer's Hash
+	Format        string  `json:"format"`
+	Sparse        bool    `json:"sparse"`
+	Rows          int     `json:"rows"`
+	Cols          int     `json:"cols"`
+	Bytes         int64   `json:"bytes"`
+	NonZeros      int64   `json:"nonzeros"`
+	RelativeError float64 `json:"relative_error"`
+	SHA256        string  `json:"sha256"`
 }
 
 // levelFile is a level file whose header is sound and whose size is right; payload is not looked at yet.
@@ -71,15 +70,11 @@ func writeLevelFile(w io.Writer, info Info, source Source, level Level, m *kerne
 	payload := sha256.New()
 	payload.Write(m.Data)
 	payload.Write(m.Mask)
-	var outputError *float64
-	if !math.IsNaN(info.OutputError) {
-		outputError = &info.OutputError
-	}
 	header, err := json.Marshal(levelHeader{
 		Layer: info.Layer, Level: info.Level, Compressor: c.Name(), Version: c.Version(), Weights: source.Hash.String(),
 		Format: info.Format.String(), Sparse: info.Sparse, Rows: info.Rows, Cols: info.Cols, Bytes: info.Bytes,
 		Calibration: source.calibration(level), NonZeros: info.NonZeros, RelativeError: info.RelativeError,
-		OutputError: outputError, SHA256: hex.EncodeToString(payload.Sum(nil)),
+		SHA256: hex.EncodeToString(payload.Sum(nil)),
 	})
 	if err != nil {
 		return err
@@ -148,16 +143,11 @@ func (h *levelHeader) check() (Info, error) {
 	}
 	info := Info{Layer: h.Layer, Level: h.Level, Format: f, Sparse: h.Sparse, Rows: h.Rows, Cols: h.Cols,
 		Bytes: h.Bytes, NonZeros: h.NonZeros, RelativeError: h.RelativeError, OutputError: math.NaN()}
-	if h.OutputError != nil {
-		info.OutputError = *h.OutputError
-	}
 	if h.Rows < 1 || h.Cols < 1 || int64(h.Rows) > maxLayerWeights/int64(h.Cols) {
 		return Info{}, fmt.Errorf("no layer has %d × %d weights", h.Rows, h.Cols)
 	}
-	for _, relative := range []float64{info.RelativeError, info.OutputError} {
-		if relative < 0 {
-			return Info{}, fmt.Errorf("the relative error %g is negative", relative)
-		}
+	if info.RelativeError < 0 {
+		return Info{}, fmt.Errorf("the relative error %g is negative", info.RelativeError)
 	}
 	if h.Sparse {
 		if info.Weights() > maxSparseWeights || f.BlockWeights() > maxSparseBlock || h.Bytes < info.maskBytes() || h.NonZeros < 0 || h.NonZeros > info.Weights() {

@@ -46,6 +46,9 @@ func (t Text) canonical() map[string]any {
 }
 
 func (s Statistics) canonical() any {
+	if s.Imatrix != "" {
+		return map[string]any{"imatrix": s.Imatrix}
+	}
 	settings := s.Text.canonical()
 	settings["propagation"] = s.Propagation
 	if s.Level != "" {

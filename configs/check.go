@@ -55,8 +55,10 @@ func (e *Experiment) checkText(key string, t Text) error {
 func (e *Experiment) checkStatistics() error {
 	s := e.Statistics
 	switch {
-	case s == Statistics{}:
+	case s == Statistics{}, s == Statistics{Imatrix: s.Imatrix}:
 		return nil
+	case s.Imatrix != "":
+		return e.Errorf("statistics.imatrix", "statistics.imatrix is %q, which was made from a text already: leave data, tokens, sequence, propagation and level out, or imatrix", s.Imatrix)
 	case filepath.Clean(s.Data) == filepath.Clean(e.Evaluation.Data):
 		return e.Errorf("statistics.data", "statistics.data, which is calibration.data unless it is written, is %q, the text of evaluation: levels that were fitted to it would look better than they are, so write another text", s.Data)
 	case s.Propagation == Sequential && s.Level == "":

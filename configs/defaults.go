@@ -68,8 +68,11 @@ func (e *Experiment) complete(traits []Trait) {
 	}
 }
 
-// complete takes from the calibration text what is not set.
+// complete takes from the calibration text what is not set, unless it takes an importance matrix.
 func (s *Statistics) complete(calibration *Text) {
+	if s.Imatrix != "" {
+		return
+	}
 	if s.Data == "" {
 		s.Data = calibration.Data
 	}

@@ -55,11 +55,13 @@ type Text struct {
 	Sequence int // tokens per sequence
 }
 
-// Statistics is the text that levels are fitted to which learn from their layers' inputs. It is zero if there are no such levels.
+// Statistics is the text that levels are fitted to which learn from their layers' inputs, or the importance matrix. It is zero if there
+// are no such levels.
 type Statistics struct {
 	Text
 	Propagation string // Dense or Sequential: how the text gets to each layer
 	Level       string // of the blocks that it goes through, if Sequential
+	Imatrix     string // a file of llama.cpp's, and nothing else is set: for levels that ask for no more
 }
 
 // Propagation of the text that statistics are taken on.

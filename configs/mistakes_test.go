@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/finch-llm/finch/internal/damaged"
 )
 
 const (
@@ -18,13 +20,12 @@ const (
 type mistake struct{ name, source, want string }
 
 func TestMistakes(t *testing.T) {
-	seen := map[string]bool{}
+	messages := make(map[string]string)
 	for _, m := range slices.Concat(fileMistakes, levelMistakes, searchMistakes) {
 		t.Run(m.name, func(t *testing.T) {
-			if seen[m.name] {
+			if _, ok := messages[m.name]; ok {
 				t.Fatal("two cases have this name")
 			}
-			seen[m.name] = true
 			f, err := Parse([]byte(m.source), "x.toml")
 			if err == nil {
 				t.Fatalf("no error, but %d experiments", len(f.Experiments))
@@ -35,8 +36,10 @@ func TestMistakes(t *testing.T) {
 			if !errors.As(err, new(*Error)) {
 				t.Errorf("%T is no *Error", err)
 			}
+			messages[m.name] = err.Error()
 		})
 	}
+	damaged.Check(t, "../docs/reliability.md", "experiment files", 6, messages)
 }
 
 func TestUnreadableFiles(t *testing.T) {

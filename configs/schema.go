@@ -74,6 +74,10 @@ func (d Decoder) statisticsFields() []field {
 			return err
 		}},
 		field{key: "level", set: d.setStatisticsLevel},
+		field{key: "imatrix", set: func(e *Experiment, s setting) (err error) {
+			e.Statistics.Imatrix, err = s.text("imatrix.gguf")
+			return err
+		}},
 	)
 }
 

@@ -13,12 +13,14 @@ func TestStatistics(t *testing.T) {
 		name, source string
 		want         Statistics
 	}{
-		{"defaults", head + fittedLevels, Statistics{Text{"builtin:calibration", 32768, 512}, Dense, ""}},
+		{"defaults", head + fittedLevels, Statistics{Text{"builtin:calibration", 32768, 512}, Dense, "", ""}},
 		{"a short calibration text", head + fittedLevels + "calibration = { data = \"a.txt\", tokens = 4096, sequence = 256 }\n",
-			Statistics{Text{"a.txt", 4096, 256}, Dense, ""}},
+			Statistics{Text{"a.txt", 4096, 256}, Dense, "", ""}},
 		{"merged with those of [defaults]",
 			"[defaults]\nstatistics = { tokens = 1024, propagation = \"sequential\", level = \"q8_0\" }\n" + head + fittedLevels + "statistics = { data = \"b.txt\", level = \"gptq-q3_k\" }\n",
-			Statistics{Text{"b.txt", 1024, 512}, Sequential, "gptq-q3_k"}},
+			Statistics{Text{"b.txt", 1024, 512}, Sequential, "gptq-q3_k", ""}},
+		{"an importance matrix", head + "levels = [\"imatrix-q3_k\", \"q4_0\"]\nbudget = { bits_per_weight = 4.0 }\nstatistics = { imatrix = \"i.gguf\" }\n",
+			Statistics{Imatrix: "i.gguf"}},
 		{"not needed", "[defaults]\nstatistics = { tokens = 1024 }\n" + head + "levels = [\"q3_k\", \"q4_0\"]\nbudget = { bits_per_weight = 4.0 }\n", Statistics{}},
 	} {
 		f, err := Parse([]byte(c.source), "x.toml")
@@ -56,9 +58,9 @@ func TestCanonicalStatistics(t *testing.T) {
 func TestStatisticsMistakes(t *testing.T) {
 	for _, m := range []mistake{
 		{"unknown key", "statistics = { token = 512 }",
-			`5:16: unknown key "token" in statistics: did you mean "tokens"? (the keys here are "data", "tokens", "sequence", "propagation", "level")`},
+			`5:16: unknown key "token" in statistics: did you mean "tokens"? (the keys here are "data", "tokens", "sequence", "propagation", "level", "imatrix")`},
 		{"no table", `statistics = "text.txt"`,
-			`5:1: statistics is "text.txt": write a table with some of the keys "data", "tokens", "sequence", "propagation", "level"`},
+			`5:1: statistics is "text.txt": write a table with some of the keys "data", "tokens", "sequence", "propagation", "level", "imatrix"`},
 		{"data", "statistics = { data = 3 }",
 			`5:16: statistics.data is 3: write text such as "builtin:calibration"`},
 		{"tokens", "statistics = { tokens = 0 }",
@@ -79,6 +81,8 @@ func TestStatisticsMistakes(t *testing.T) {
 			`5:16: statistics.propagation is "sequential", but statistics.level is missing: write the level of the blocks that the text goes through, such as level = "q4_0"`},
 		{"level of dense blocks", `statistics = { level = "q4_0" }`,
 			`5:16: statistics.level is "q4_0", but the text goes through uncompressed blocks: write propagation = "sequential", or leave level out`},
+		{"a text and an importance matrix", `statistics = { imatrix = "i.gguf", tokens = 1024 }`,
+			`5:16: statistics.imatrix is "i.gguf", which was made from a text already: leave data, tokens, sequence, propagation and level out, or imatrix`},
 		{"the text of evaluation", `statistics = { data = "./a.txt" }` + "\n" + `evaluation = { data = "a.txt" }`,
 			`5:16: statistics.data, which is calibration.data unless it is written, is "./a.txt", the text of evaluation: levels that were fitted to it would look better than they are, so write another text`},
 		{"the text of evaluation by default", `calibration = { data = "a.txt" }` + "\n" + `evaluation = { data = "a.txt" }`,

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"github.com/finch-llm/finch/compress"
@@ -9,7 +10,8 @@ import (
 	"github.com/finch-llm/finch/kernels"
 )
 
-// Build has the levels built that the task needs and lays out its search space with their exact costs.
+// Build has the levels built that the task needs and lays out its search space with their exact costs. If that takes statistics, the
+// levels of all prepared tasks that have the same are built with them.
 func (s *Session) Build(ctx context.Context, t *Task) (*Problem, error) {
 	if err := s.build(ctx, t, t.wanted()); err != nil {
 		return nil, err
@@ -59,8 +61,28 @@ func (t *Task) Keys() map[compress.Key]bool {
 	return keys
 }
 
-// build makes the levels that the level database lacks. Those that learn from their layers' inputs come last, block by block:
-// only if there are any is the model run.
+// sharing adds to what a task wants what the other prepared tasks do whose levels are fitted to the same.
+func (s *Session) sharing(t *Task, want []wanted) []wanted {
+	all, seen := slices.Clone(want), map[compress.Key]bool{}
+	for _, w := range want {
+		seen[w.key()] = true
+	}
+	for _, o := range s.tasks {
+		if !t.fitting.same(o.fitting) {
+			continue
+		}
+		for _, w := range o.wanted() {
+			if key := w.key(); !seen[key] {
+				seen[key] = true
+				all = append(all, w)
+			}
+		}
+	}
+	return all
+}
+
+// build makes the levels that a task wants and the level database lacks. If the model has to be run for them, it is run once for all
+// tasks.
 func (s *Session) build(ctx context.Context, t *Task, want []wanted) error {
 	if s.levels == nil {
 		db, err := compress.OpenDatabase(s.Levels)
@@ -75,31 +97,42 @@ func (s *Session) build(ctx context.Context, t *Task, want []wanted) error {
 	if len(want) == 0 {
 		return nil
 	}
-	plain, fitted := s.missing(want)
-	if through := t.before(fitted, want); len(through) > 0 {
-		want = append(slices.Clone(want), through...)
-		plain, fitted = s.missing(want)
-	}
-	b := &builder{Session: s, Task: t, done: len(want) - len(plain) - len(fitted), total: len(want)}
-	s.Progress.Levels(b.done, b.total)
-	if err := b.build(ctx, jobs(plain)); err != nil || len(fitted) == 0 {
+	missing, err := t.missing(s.Levels, want)
+	if err != nil {
 		return err
 	}
-	return b.fit(ctx, fitted)
+	run := len(missing) > 0 && t.fitting.runs()
+	if run {
+		want = s.sharing(t, want)
+		if missing, err = t.missing(s.Levels, want); err != nil {
+			return err
+		}
+		through := t.before(s.Levels, missing, want)
+		missing, want = append(missing, through...), append(want, through...)
+	}
+	b := &builder{Session: s, Task: t, done: len(want) - len(missing), total: len(want)}
+	s.Progress.Levels(b.done, b.total)
+	if run {
+		return b.fit(ctx, missing)
+	}
+	return b.build(ctx, jobs(missing))
 }
 
-// missing lists what the level database lacks: levels that learn nothing, and those that are fitted to statistics.
-func (s *Session) missing(want []wanted) (plain, fitted []wanted) {
+// missing lists what the level database in a folder lacks of some levels: their files or, where the model can be run on a text, the
+// errors of their outputs.
+func (t *Task) missing(dir string, want []wanted) ([]wanted, error) {
+	known, err := compress.ReadMeasures(dir)
+	if err != nil {
+		return nil, err
+	}
+	var missing []wanted
 	for _, w := range want {
-		switch {
-		case compress.Built(s.Levels, w.key()):
-		case w.level.Needs() == compress.NeedsNothing:
-			plain = append(plain, w)
-		default:
-			fitted = append(fitted, w)
+		measured := !t.fitting.runs() || !math.IsNaN(known.OutputError(w.key(), t.fitting.id))
+		if !measured || !compress.Built(dir, w.key()) {
+			missing = append(missing, w)
 		}
 	}
-	return plain, fitted
+	return missing, nil
 }
 
 // builder makes levels and says how many are there.
@@ -111,7 +144,7 @@ type builder struct {
 
 func (b *builder) build(ctx context.Context, jobs []compress.Job) error {
 	before := b.done
-	return compress.Build(ctx, b.Levels, jobs, b.Workers, func(done, _ int, _ int64) {
+	return compress.Build(ctx, b.Levels, jobs, b.Workers, b.Clock, func(done, _ int, _ int64) {
 		b.done = before + done
 		b.Progress.Levels(b.done, b.total)
 	})

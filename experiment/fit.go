@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 
@@ -10,20 +11,25 @@ import (
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/model/imatrix"
 )
 
-// fitting is the text that levels are fitted to, and how it gets to their layers.
+// fitting is what levels are fitted to: a text and how it gets to their layers, or an importance matrix.
 type fitting struct {
 	corpus  *evaluator.Corpus
 	through compress.Level // of the blocks before a layer's; zero: the model's own blocks
+	imatrix *imatrix.File  // nil: corpus is not
 	id      string         // of all that the statistics depend on
 }
 
-// openFitting reads the text of an experiment's statistics; nil if no level needs them.
+// openFitting reads what an experiment's statistics come from; nil if no level needs them.
 func (s *Session) openFitting(config *configs.Experiment, m *model.Model) (*fitting, error) {
 	set := &config.Statistics
 	if *set == (configs.Statistics{}) {
 		return nil, nil
+	}
+	if set.Imatrix != "" {
+		return openImatrix(config, m)
 	}
 	corpus, err := s.corpus(m, set.Text)
 	if err != nil {
@@ -41,31 +47,76 @@ func (s *Session) openFitting(config *configs.Experiment, m *model.Model) (*fitt
 	return f, nil
 }
 
-// before lists the levels that the text goes through to the layers of fitted, if they are not among want: those of all blocks
-// before the last.
-func (t *Task) before(fitted, want []wanted) []wanted {
+// openImatrix reads an importance matrix, which must be one of the model, and refuses levels for which it is not enough.
+func openImatrix(config *configs.Experiment, m *model.Model) (*fitting, error) {
+	for i, name := range config.Levels.Names {
+		if level, err := compress.ParseLevel(name); err == nil && level.Needs() == compress.NeedsHessian {
+			key := fmt.Sprintf("levels[%d]", i)
+			return nil, config.Errorf(key, "%s is %q, which looks at the second moments of a layer's inputs, and statistics.imatrix has nothing but their squares: write statistics.data, a text, instead, or levels such as \"imatrix-q4_k\" or \"wanda-0.50\"", key, name)
+		}
+	}
+	path := config.Statistics.Imatrix
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, config.Errorf("statistics.imatrix", "%v", err)
+	}
+	file, err := imatrix.Parse(data, path)
+	if err != nil {
+		return nil, config.Errorf("statistics.imatrix", "%v", err)
+	}
+	for b := range m.Blocks {
+		for _, k := range m.Kinds() {
+			_, cols := m.Shape(k)
+			if name := model.LayerName(b, k) + ".weight"; len(file.Squares(name)) != cols {
+				return nil, config.Errorf("statistics.imatrix", "%s has %d inputs of %s, and %s has %d: it is not of this model", path, len(file.Squares(name)), name, m.Ref, cols)
+			}
+		}
+	}
+	return &fitting{imatrix: file, id: hash(append([]byte("imatrix "), data...))}, nil
+}
+
+// statistics of a layer are known before the model is run if there is an importance matrix.
+func (f *fitting) statistics(layer string) func() (*compress.Statistics, error) {
+	if f.imatrix == nil {
+		return nil
+	}
+	return func() (*compress.Statistics, error) {
+		return &compress.Statistics{Squares: f.imatrix.Squares(layer + ".weight")}, nil
+	}
+}
+
+// same says that levels which are fitted by f or by o are the same.
+func (f *fitting) same(o *fitting) bool { return f != nil && o != nil && f.id == o.id }
+
+// runs says that the model is run on a text.
+func (f *fitting) runs() bool { return f != nil && f.corpus != nil }
+
+// before lists what a folder lacks of the levels that the text goes through to the layers of missing, if they are not among want: those
+// of all blocks before the last.
+func (t *Task) before(dir string, missing, want []wanted) []wanted {
 	if t.fitting == nil || t.fitting.through == (compress.Level{}) {
 		return nil
 	}
 	last := 0
-	for _, w := range fitted {
+	wants := map[compress.Key]bool{}
+	for _, w := range missing {
 		last = max(last, w.layer.block)
+	}
+	for _, w := range want {
+		wants[w.key()] = true
 	}
 	var through []wanted
 	for i := range t.layers {
 		w := wanted{&t.layers[i], t.fitting.through}
-		if w.layer.block < last && !slices.Contains(want, w) {
+		if w.layer.block < last && !wants[w.key()] && !compress.Built(dir, w.key()) {
 			through = append(through, w)
 		}
 	}
 	return through
 }
 
-// fit makes levels from statistics, block by block while the text goes through the model.
-func (b *builder) fit(ctx context.Context, fitted []wanted) error {
-	if b.fitting == nil {
-		return b.Config.Errorf("levels", "level %q is fitted to statistics, and the experiment has no text for them", fitted[0].level)
-	}
+// fit makes and measures levels, block by block while the text goes through the model.
+func (b *builder) fit(ctx context.Context, missing []wanted) error {
 	o := b.options()
 	o.Path, o.Context, o.Cache, o.NoTeacher = b.Path.Exact(), b.fitting.corpus.Sequence, 0, true
 	engine, err := evaluator.New(b.Model, o)
@@ -74,19 +125,16 @@ func (b *builder) fit(ctx context.Context, fitted []wanted) error {
 	}
 	defer engine.Rest()
 	of := make([][]wanted, b.Model.Blocks)
-	for _, w := range fitted {
+	for _, w := range missing {
 		of[w.layer.block] = append(of[w.layer.block], w)
 	}
 	c := &evaluator.Calibration{
 		Corpus: b.fitting.corpus,
 		Needs: func(block int, k model.Kind) compress.Needs {
-			needs := compress.NeedsNothing
-			for _, w := range of[block] {
-				if w.layer.kind == k {
-					needs = max(needs, w.level.Needs())
-				}
+			if slices.ContainsFunc(of[block], func(w wanted) bool { return w.layer.kind == k }) {
+				return compress.NeedsHessian // of levels that do not need it, for the errors of their outputs
 			}
-			return needs
+			return compress.NeedsNothing
 		},
 		Take: func(block int, statistics *[model.NumKinds]*compress.Statistics) error {
 			todo := jobs(of[block])

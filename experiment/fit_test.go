@@ -54,7 +54,7 @@ func (p place) fitting(t *testing.T, settings string) string {
 	return fmt.Sprintf("levels = [\"q8_0\", %q]\nbudget = { bits_per_weight = 6.0 }\nstatistics = { data = %q, tokens = 1500%s }", gptq, text, settings)
 }
 
-// folder reads the files of a level database.
+// folder reads the level files of a level database.
 func folder(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -63,6 +63,9 @@ func folder(t *testing.T, dir string) map[string]string {
 	}
 	files := map[string]string{}
 	for _, e := range entries {
+		if filepath.Ext(e.Name()) != ".level" {
+			continue
+		}
 		files[e.Name()] = read(t, filepath.Join(dir, e.Name()))
 	}
 	return files
@@ -140,14 +143,26 @@ func TestFittedLevelsAreKept(t *testing.T) {
 	p := newPlace(t)
 	s := p.session(t, "a.db")
 	task := prepare(t, s, p.experiment(t, p.fitting(t, "")))
-	if need := task.fittingBytes(s.Levels, 1, 0); need < 3*8*(3*64*64+96*96) {
-		t.Errorf("building is planned with %d bytes, fewer than the moments take", need)
+	needs := func(limit int64) levelNeeds {
+		n, err := task.levelNeeds(s.Levels, 1, limit, map[compress.Key]bool{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	all := needs(0)
+	if all.memory < 3*8*(3*64*64+96*96) || all.disk < all.stored || all.scratch != 0 {
+		t.Errorf("building is planned with %+v, fewer bytes than the moments or the levels take", all)
+	}
+	stream := int64(len(task.fitting.corpus.Tokens) * 64 * 4)
+	if n := needs(stream - 1); n.memory != all.memory-stream || n.scratch != stream {
+		t.Errorf("with the residual stream on disk, it is planned with %+v", n)
 	}
 	if _, err := s.Build(context.Background(), task); err != nil {
 		t.Fatal(err)
 	}
-	if need := task.fittingBytes(s.Levels, 1, 0); need != 0 {
-		t.Errorf("nothing is to be built, and that takes %d bytes", need)
+	if n := needs(0); n.memory != 0 || n.disk != 0 || n.stored != all.stored {
+		t.Errorf("nothing is to be built, and that takes %+v", n)
 	}
 	built := folder(t, s.Levels)
 	task.fitting.corpus.Tokens[5] = -1 // whoever runs the model now fails

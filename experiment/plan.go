@@ -85,69 +85,84 @@ func (s *Session) plan(t *Task, speed float64, planned map[compress.Key]bool) (P
 		return Plan{}, t.Config.Errorf("search", "%v", err)
 	}
 	seeds := int64(len(t.Config.Seeds))
-	levels, missing, err := t.levelBytes(s.Levels, planned)
+	options := s.options()
+	levels, err := t.levelNeeds(s.Levels, s.Workers, options.Targets, planned)
 	if err != nil {
 		return Plan{}, err
 	}
 	held := 3 * int64(len(t.Evaluation.Tokens)) // winner, baseline, dense
 	tokens := seeds * (set.TotalTokens() + held)
 	scores := set.TotalTokens() / int64(set.Tokens[0])
-	weights, activations, targets := t.Model.Bytes+levels, t.activationBytes(s.Workers), t.targetBytes()
-	options := s.options()
+	weights, activations, targets := t.Model.Bytes+levels.stored, t.activationBytes(s.Workers), t.targetBytes()
 	least, scratch := activations+targets, int64(0)
 	if inMemory := 2 * options.Targets; inMemory > 0 && targets > inMemory { // of two texts
 		least, scratch = activations+inMemory, targets
 	}
-	fitting := t.fittingBytes(s.Levels, s.Workers, options.Targets) // before the search, whose memory is not taken yet
 	return Plan{
 		Experiment: t.Config.Name, Method: t.Config.Search.Method, Budget: describeBudget(&t.Config.Budget), Seeds: int(seeds),
 		Tokens: tokens, Seconds: float64(tokens) / speed,
-		MemoryBytes: max(weights+activations+targets+min(options.Cache, t.streamBytes()), t.Model.Bytes+fitting),
+		MemoryBytes: max(weights+activations+targets+min(options.Cache, t.streamBytes()), t.Model.Bytes+levels.memory), // the search begins after the levels
 		Streams:     options.Memory > 0 && weights > options.Memory,
-		DiskBytes:   missing + missing/50 + seeds*scores*recordBytes + scratch,
-		least:       max(least, fitting),
+		DiskBytes:   levels.disk + seeds*scores*recordBytes + max(scratch, levels.scratch),
+		least:       max(least, levels.memory),
 	}, nil
 }
 
-// levelBytes is the size of all levels of the task, and of those that neither a file holds nor an earlier plan makes.
-func (t *Task) levelBytes(dir string, planned map[compress.Key]bool) (all, missing int64, err error) {
-	for i := range t.layers {
-		l := &t.layers[i]
-		for _, c := range l.choices {
-			_, info, err := t.estimate(l, c)
-			if err != nil {
-				return 0, 0, err
-			}
-			all += info.Bytes
-			if key := l.source.Key(c.level); !planned[key] && !compress.Built(dir, key) {
-				missing += info.Bytes
-				planned[key] = true
-			}
+// FitsLevels refuses to make the levels that tasks lack with less memory or disk than that takes.
+func (s *Session) FitsLevels(tasks []*Task) error {
+	planned := map[compress.Key]bool{}
+	var plans []Plan
+	for _, t := range tasks {
+		n, err := t.levelNeeds(s.Levels, s.Workers, s.options().Targets, planned)
+		if err != nil {
+			return err
+		}
+		plans = append(plans, Plan{DiskBytes: n.disk + n.scratch, least: n.memory})
+	}
+	return s.Fits(plans)
+}
+
+// levelNeeds is what it takes to have a task's levels.
+type levelNeeds struct {
+	stored  int64 // bytes of them all
+	disk    int64 // of what neither a file holds nor an earlier plan makes
+	scratch int64 // of disk while they are made
+	memory  int64 // while they are made; 0 if they are there
+}
+
+// levelNeeds looks for levels in the folder dir, and adds what is missing to planned. Up to limit bytes of a text's residual stream are in
+// memory, if limit is not 0.
+func (t *Task) levelNeeds(dir string, workers int, limit int64, planned map[compress.Key]bool) (n levelNeeds, err error) {
+	want := t.wanted()
+	missing, err := t.missing(dir, want)
+	if err != nil {
+		return n, err
+	}
+	through := t.before(dir, missing, want)
+	for i, w := range append(want, through...) {
+		_, info, err := t.estimate(w.layer, levelChoice{level: w.level})
+		if err != nil {
+			return n, err
+		}
+		if i < len(want) {
+			n.stored += info.Bytes
+		}
+		if key := w.key(); !planned[key] && !compress.Built(dir, key) {
+			n.disk += info.Bytes
+			planned[key] = true
 		}
 	}
-	return all, missing, nil
-}
-
-// targetBytes is what the dense model's hidden states take, kept for every token of both texts.
-func (t *Task) targetBytes() int64 {
-	return int64(len(t.Calibration.Tokens)+len(t.Evaluation.Tokens)) * int64(4*t.Model.Hidden+16)
-}
-
-// streamBytes is what the residual streams at all block boundaries take, for every token of the calibration text.
-func (t *Task) streamBytes() int64 {
-	return int64(len(t.Calibration.Tokens)) * int64(t.Model.Blocks) * int64(4*t.Model.Hidden)
-}
-
-// fittingBytes is what it takes to make the levels that are fitted to statistics: the moments of a block's inputs with two
-// factorizations of each, the inputs that workers sum or some four copies of the layers that they compress, and the text's residual
-// stream, of which up to limit is in memory. It is nothing if those levels are there.
-func (t *Task) fittingBytes(dir string, workers int, limit int64) int64 {
-	fitted := slices.ContainsFunc(t.wanted(), func(w wanted) bool {
-		return w.level.Needs() != compress.NeedsNothing && !compress.Built(dir, w.key())
-	})
-	if !fitted || t.fitting == nil {
-		return 0
+	n.disk += n.disk / 50 // headers, and what was measured
+	if len(missing) > 0 {
+		n.memory, n.scratch = t.buildingBytes(missing, workers, limit)
 	}
+	return n, nil
+}
+
+// buildingBytes is what it takes to make levels: copies of the layers that workers compress and, if the text is run through the model,
+// the moments of a block's inputs, two factorizations of each if a level asks for them, the inputs that workers sum, and the
+// residual stream, which is on disk if it takes more than limit.
+func (t *Task) buildingBytes(missing []wanted, workers int, limit int64) (memory, disk int64) {
 	var moments, weights, inputs int64
 	var seen [model.NumKinds]bool
 	for _, k := range t.Model.Kinds() {
@@ -162,12 +177,29 @@ func (t *Task) fittingBytes(dir string, workers int, limit int64) int64 {
 			inputs += int64(cols)
 		}
 	}
+	if !t.fitting.runs() {
+		return int64(workers) * 2 * 4 * weights, 0
+	}
+	factors := int64(0)
+	if slices.ContainsFunc(missing, func(w wanted) bool { return w.level.Needs() == compress.NeedsHessian }) {
+		factors = 2
+	}
 	stream := int64(len(t.fitting.corpus.Tokens)) * int64(4*t.Model.Hidden)
-	if limit > 0 {
-		stream = min(stream, limit)
+	if limit > 0 && stream > limit {
+		stream, disk = 0, stream
 	}
 	tokens := int64(max(1024, t.fitting.corpus.Sequence))
-	return 3*8*moments + int64(workers)*4*max(tokens*inputs, 4*weights) + stream + t.activationBytes(workers)
+	return (1+factors)*8*moments + int64(workers)*4*max(tokens*inputs, 4*weights) + stream + t.activationBytes(workers), disk
+}
+
+// targetBytes is what the dense model's hidden states take, kept for every token of both texts.
+func (t *Task) targetBytes() int64 {
+	return int64(len(t.Calibration.Tokens)+len(t.Evaluation.Tokens)) * int64(4*t.Model.Hidden+16)
+}
+
+// streamBytes is what the residual streams at all block boundaries take, for every token of the calibration text.
+func (t *Task) streamBytes() int64 {
+	return int64(len(t.Calibration.Tokens)) * int64(t.Model.Blocks) * int64(4*t.Model.Hidden)
 }
 
 // activationBytes is what the workers' forward passes take, for each token in work: some four vectors of each kind, and for

@@ -3,17 +3,15 @@ package experiment
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
-	"unicode/utf8"
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
+	"github.com/finch-llm/finch/internal/text"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
-	"github.com/finch-llm/finch/model/finchling"
 	"github.com/finch-llm/finch/store"
 )
 
@@ -31,7 +29,11 @@ type Session struct {
 	Version  string
 	NoMemo   bool // compute every score, also those that the database knows
 
-	tasks   map[*configs.Experiment]*Task
+	// Fetch brings what a name on the hub stands for into the cache, if it is not there, and leaves other names alone. Nil: only
+	// what is in the cache is used.
+	Fetch func(name string) error
+
+	tasks   []*Task
 	models  map[string]*model.Model
 	corpora map[corpusKey]*evaluator.Corpus
 	engines map[engineKey]*evaluator.Engine
@@ -89,11 +91,15 @@ func (s *Session) corpus(m *model.Model, t configs.Text) (*evaluator.Corpus, err
 	if t.Sequence > m.Context {
 		return nil, fmt.Errorf("sequences of %d tokens exceed the model's context of %d: write sequence = %d or less", t.Sequence, m.Context, m.Context)
 	}
-	text, err := ReadText(t.Data)
+	source, err := text.Parse(t.Data)
 	if err != nil {
 		return nil, err
 	}
-	c, err := evaluator.NewCorpus(m.Tokenizer.Encode(text), t.Tokens, t.Sequence, m.Tokenizer.Prefix())
+	ids, err := text.Tokens(m.Tokenizer, source.Documents(), t.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	c, err := evaluator.NewCorpus(ids, t.Tokens, t.Sequence, m.Tokenizer.Prefix())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Data, err)
 	}
@@ -139,22 +145,4 @@ func (s *Session) engine(m *model.Model, context, topK int) (*evaluator.Engine, 
 	}
 	s.engines[key], s.active = e, e
 	return e, nil
-}
-
-// ReadText reads a shipped text or a file of UTF-8.
-func ReadText(ref string) (string, error) {
-	switch ref {
-	case "builtin:calibration":
-		return finchling.Calibration, nil
-	case "builtin:evaluation":
-		return finchling.Evaluation, nil
-	}
-	data, err := os.ReadFile(ref)
-	if err != nil {
-		return "", fmt.Errorf("a text is a file, builtin:calibration or builtin:evaluation: %w", err)
-	}
-	if !utf8.Valid(data) {
-		return "", fmt.Errorf("%s is not UTF-8 text", ref)
-	}
-	return string(data), nil
 }

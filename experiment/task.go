@@ -7,6 +7,7 @@ import (
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/export"
+	"github.com/finch-llm/finch/internal/text"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/search"
@@ -41,21 +42,22 @@ type levelChoice struct {
 // Prepare opens what an experiment names and refuses, with the place in the file, what cannot work with this model: a text
 // that is too short, or a budget that no candidate can meet. It writes nothing, and prepares an experiment once.
 func (s *Session) Prepare(config *configs.Experiment) (*Task, error) {
-	if t, ok := s.tasks[config]; ok {
-		return t, nil
+	for _, t := range s.tasks {
+		if t.Config == config {
+			return t, nil
+		}
 	}
 	t, err := s.prepare(config)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		s.tasks = append(s.tasks, t)
 	}
-	if s.tasks == nil {
-		s.tasks = map[*configs.Experiment]*Task{}
-	}
-	s.tasks[config] = t
-	return t, nil
+	return t, err
 }
 
 func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
+	if err := s.fetch(config); err != nil {
+		return nil, err
+	}
 	m, err := s.model(config.Model)
 	if err != nil {
 		return nil, config.Errorf("model", "%v", err)
@@ -69,6 +71,9 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	}
 	if t.Evaluation, err = s.corpus(m, config.Evaluation); err != nil {
 		return nil, config.Errorf("evaluation", "%v", err)
+	}
+	if err := judgedByItsText(config); err != nil {
+		return nil, err
 	}
 	if t.fitting, err = s.openFitting(config, m); err != nil {
 		return nil, err
@@ -104,6 +109,22 @@ func original(m *model.Model) error {
 	return nil
 }
 
+// judgedByItsText refuses to fit levels to the text of evaluation, also where that is a file under another name.
+func judgedByItsText(config *configs.Experiment) error {
+	if config.Statistics.Data == "" {
+		return nil
+	}
+	same, err := text.Same(config.Statistics.Data, config.Evaluation.Data)
+	if err != nil {
+		return config.Errorf("statistics", "%v", err)
+	}
+	if same {
+		return config.Errorf("statistics.data", "statistics.data is %q, which holds the text of evaluation, %q: levels that were fitted to it would look better than they are, so write another text",
+			config.Statistics.Data, config.Evaluation.Data)
+	}
+	return nil
+}
+
 // layOut lists the layers and what each may become.
 func (t *Task) layOut() error {
 	for b := range t.Model.Network.Blocks {
@@ -115,7 +136,7 @@ func (t *Task) layOut() error {
 				Load: func() ([]float32, error) { return unpack(dense), nil },
 			}}
 			if t.fitting != nil {
-				l.source.Calibration = t.fitting.id
+				l.source.Calibration, l.source.Statistics = t.fitting.id, t.fitting.statistics(l.source.Name)
 			}
 			var err error
 			if l.choices, err = choices(t.Config.Levels, dense.Rows, dense.Cols); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model/safetensors"
+	"github.com/finch-llm/finch/model/tokenizer"
 )
 
 // Logits of transformers in fp32, by tools/golden/logits.py.
@@ -32,7 +33,7 @@ func TestLogitsAgreeWithTransformers(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer weights.Close()
-		m, err := fromHuggingFace(dir, config, []byte(oneToken), weights)
+		m, err := fromHuggingFace(dir, config, &tokenizer.Files{JSON: []byte(oneToken)}, weights)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,13 +13,13 @@ import (
 	"github.com/finch-llm/finch/model/tokenizer"
 )
 
-// openFolder reads a Hugging Face folder: config.json, tokenizer.json, model.safetensors or its shards.
+// openFolder reads a Hugging Face folder: config.json, tokenizer.json or tokenizer.model, model.safetensors or its shards.
 func openFolder(dir string) (*Model, error) {
 	config, err := readSmall(filepath.Join(dir, "config.json"), 1<<20)
 	if err != nil {
 		return nil, err
 	}
-	tok, err := readSmall(filepath.Join(dir, "tokenizer.json"), 256<<20)
+	tok, err := tokenizer.ReadFolder(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func readSmall(path string, limit int64) ([]byte, error) {
 }
 
 // fromHuggingFace assembles a model from the contents of a Hugging Face folder.
-func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder) (*Model, error) {
+func fromHuggingFace(ref string, config []byte, tok *tokenizer.Files, weights *safetensors.Folder) (*Model, error) {
 	h, a, err := parseConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
@@ -65,8 +65,8 @@ func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder
 	if c.Name == "" {
 		c.Name = strings.TrimPrefix(filepath.Base(ref), "builtin:")
 	}
-	m := &Model{Config: c, Ref: ref, tokenizerJSON: tok}
-	if m.Tokenizer, err = tokenizer.FromJSON(tok, ref+"/tokenizer.json"); err != nil {
+	m := &Model{Config: c, Ref: ref}
+	if m.Tokenizer, err = tok.Load(ref); err != nil {
 		return nil, err
 	}
 	bos, add := m.Tokenizer.BOS()
@@ -76,7 +76,7 @@ func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder
 		return a.hfMatrix(weights, name, c.Experts, load.use)
 	}
 	load.hash.Write(config)
-	load.hash.Write(tok)
+	load.hash.Write(tok.Source())
 	if err := load.assemble(m, nothingDropped, local); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/finch-llm/finch/model/safetensors"
+	"github.com/finch-llm/finch/model/tokenizer"
 )
 
 // tiny is the configuration of testdata/tiny-llama with some keys changed; a nil value removes one.
@@ -79,7 +80,7 @@ func TestConfigurationsThatWouldRunWrongAreRefused(t *testing.T) {
 		{"null", nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := fromHuggingFace("tiny", tiny(t, c.changes), []byte(oneToken), weights)
+			_, err := fromHuggingFace("tiny", tiny(t, c.changes), &tokenizer.Files{JSON: []byte(oneToken)}, weights)
 			switch {
 			case c.want == "" && err != nil:
 				t.Errorf("refused: %v", err)
@@ -91,6 +92,7 @@ func TestConfigurationsThatWouldRunWrongAreRefused(t *testing.T) {
 }
 
 func TestOpenSaysWhatAModelIs(t *testing.T) {
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
 	empty := t.TempDir()
 	noWeights := t.TempDir()
 	for _, f := range []struct{ name, text string }{{"config.json", string(tiny(t, nil))}, {"tokenizer.json", oneToken}} {
@@ -100,7 +102,9 @@ func TestOpenSaysWhatAModelIs(t *testing.T) {
 	}
 	for _, c := range []struct{ ref, want string }{
 		{"builtin:sparrow", "finch ships builtin:finchling"},
-		{"hf://org/name", "does not download"},
+		{"hf://org/name", "'finch pull hf://org/name' brings it"},
+		{"hf://name", "write hf://ORG/NAME"},
+		{"hf://datasets/org/name/a.txt", "is of a data set"},
 		{filepath.Join(empty, "nothing.gguf"), "no such file"},
 		{empty, "config.json"},
 		{noWeights, "safetensors"},
@@ -147,7 +151,7 @@ func FuzzConfig(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, config []byte) {
-		m, err := fromHuggingFace("fuzz", config, []byte(oneToken), weights)
+		m, err := fromHuggingFace("fuzz", config, &tokenizer.Files{JSON: []byte(oneToken)}, weights)
 		if err == nil && len(m.Network.Blocks) != m.Blocks {
 			t.Errorf("%d blocks loaded of %d", len(m.Network.Blocks), m.Blocks)
 		}

@@ -6,14 +6,17 @@ import (
 	"os"
 	"strings"
 
+	"github.com/finch-llm/finch/internal/hub"
 	"github.com/finch-llm/finch/model/finchling"
 	"github.com/finch-llm/finch/model/safetensors"
+	"github.com/finch-llm/finch/model/tokenizer"
 )
 
 // Builtin is the reference of the model that finch ships.
 const Builtin = "builtin:finchling"
 
-// Open loads the model that ref names: a .gguf file, a file that finch packed, a Hugging Face folder, or builtin:finchling.
+// Open loads the model that ref names: a .gguf file, a file that finch packed, a Hugging Face folder, builtin:finchling, or
+// hf://ORG/NAME for a model of the Hugging Face hub that is in its cache.
 // Files are mapped, not read; they must not change while the model is open.
 func Open(ref string) (*Model, error) {
 	switch {
@@ -22,16 +25,16 @@ func Open(ref string) (*Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		return fromHuggingFace(Builtin, finchling.Config, finchling.Tokenizer, weights)
+		return fromHuggingFace(Builtin, finchling.Config, &tokenizer.Files{JSON: finchling.Tokenizer}, weights)
 	case strings.HasPrefix(ref, "builtin:"):
 		return nil, fmt.Errorf("model %q is not known: finch ships %s", ref, Builtin)
-	case strings.HasPrefix(ref, "hf://"):
-		return nil, fmt.Errorf("model %q: finch does not download models: give the folder or .gguf file of a model on this machine", ref)
+	case strings.HasPrefix(ref, hub.Scheme):
+		return openFromHub(ref)
 	}
 	info, err := os.Stat(ref)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("a model is a .gguf file, a Hugging Face folder or %s: %w", Builtin, err)
+		return nil, fmt.Errorf("a model is a .gguf file, a Hugging Face folder, %s or hf://ORG/NAME: %w", Builtin, err)
 	case info.IsDir():
 		return openFolder(ref)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model/gguf"
 	"github.com/finch-llm/finch/model/safetensors"
+	"github.com/finch-llm/finch/model/tokenizer"
 )
 
 // changed opens one of the golden models with some keys of its config.json changed; a nil value removes one.
@@ -40,7 +41,7 @@ func changed(t *testing.T, name string, changes map[string]any) (*Model, error) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { weights.Close() })
-	return fromHuggingFace(name, data, []byte(oneToken), weights)
+	return fromHuggingFace(name, data, &tokenizer.Files{JSON: []byte(oneToken)}, weights)
 }
 
 func TestSettingsOfArchitecturesAreReadOrRefused(t *testing.T) {

@@ -115,6 +115,14 @@ func replace(sys system, path string, write func(io.Writer) error) (err error) {
 	return sys.syncFolder(dir)
 }
 
+// Rename gives a file that is written and synced its name, in the place of what has it, and syncs the folder.
+func Rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return disk{}.syncFolder(filepath.Dir(to))
+}
+
 type disk struct{}
 
 // create leaves the permissions to the user's umask.

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/finch-llm/finch/internal/damaged"
 )
 
 // raw builds files that Write refuses to make.
@@ -135,6 +137,7 @@ var corruptFiles = []struct {
 }
 
 func TestCorruptFiles(t *testing.T) {
+	messages := make(map[string]string)
 	for _, c := range corruptFiles {
 		t.Run(c.name, func(t *testing.T) {
 			f, err := Parse(c.data, "bad.gguf")
@@ -150,8 +153,10 @@ func TestCorruptFiles(t *testing.T) {
 					t.Errorf("message %q lacks %q", message, part)
 				}
 			}
+			messages[c.name] = message
 		})
 	}
+	damaged.Check(t, "../../docs/reliability.md", "GGUF", 26, messages)
 }
 
 // TestTruncatedEverywhere cuts a good file at every byte: all cuts before the end of the last tensor are errors.

@@ -1,6 +1,8 @@
 package gguf
 
 import (
+	"errors"
+
 	"github.com/finch-llm/finch/internal/mmap"
 	"github.com/finch-llm/finch/internal/names"
 )
@@ -19,7 +21,7 @@ type File struct {
 
 	keyIndex    names.Index
 	tensorIndex names.Index
-	mapping     *mmap.File
+	mappings    []*mmap.File
 }
 
 // KV is one metadata entry.
@@ -33,7 +35,7 @@ type TensorInfo struct {
 	Name   string
 	Dims   []uint64 // ggml's order: Dims[0] is the length of a row. A weight matrix [outputs, inputs] has {inputs, outputs}.
 	Type   TensorType
-	Offset uint64 // from the start of the tensor data
+	Offset uint64 // from the start of the tensor data of its file
 	Data   []byte // may be unaligned in memory
 }
 
@@ -46,27 +48,37 @@ func (t *TensorInfo) Elements() int64 {
 	return n
 }
 
-// Open maps the GGUF file at path and checks it. Errors name the file, the key or tensor, and the byte.
+// Open maps the GGUF file at path and checks it. A part of a model that llama-gguf-split has split stands for all of its
+// parts, which lie beside it: the File is the whole model, without the keys of the split. Errors name the file, the key or
+// tensor, and the byte.
 func Open(path string) (*File, error) {
-	m, err := mmap.Open(path)
+	f, err := openOne(path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := Parse(m.Bytes(), path)
+	whole := f
+	p, err := partOf(f)
+	switch {
+	case err != nil:
+	case p.count > 1:
+		whole, err = openParts(f, p)
+	default:
+		f.dropSplitKeys()
+	}
 	if err != nil {
-		m.Close()
+		f.Close()
 		return nil, err
 	}
-	f.mapping = m
-	return f, nil
+	return whole, nil
 }
 
-// Close releases the mapping that Open made.
+// Close releases the mappings that Open made.
 func (f *File) Close() error {
-	if f.mapping == nil {
-		return nil
+	var failed []error
+	for _, m := range f.mappings {
+		failed = append(failed, m.Close())
 	}
-	return f.mapping.Close()
+	return errors.Join(failed...)
 }
 
 func (f *File) key(i int) string        { return f.Meta[i].Key }

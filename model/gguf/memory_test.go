@@ -132,7 +132,7 @@ func TestLargeModelIsCheapToOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if len(f.Tensors) != 225 || int64(len(f.mapping.Bytes())) != p.total {
+	if len(f.Tensors) != 225 || int64(len(f.mappings[0].Bytes())) != p.total {
 		t.Errorf("%d tensors in %d bytes", len(f.Tensors), p.total)
 	}
 	if n > 1<<20 {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/finch-llm/finch/internal/damaged"
 )
 
 // raw is a file with this header and n bytes of data.
@@ -85,6 +87,7 @@ var corruptFiles = []struct {
 }
 
 func TestCorruptFiles(t *testing.T) {
+	messages := make(map[string]string)
 	for _, c := range corruptFiles {
 		t.Run(c.name, func(t *testing.T) {
 			f, err := Parse(c.data, "bad.safetensors")
@@ -100,8 +103,10 @@ func TestCorruptFiles(t *testing.T) {
 					t.Errorf("message %q lacks %q", message, part)
 				}
 			}
+			messages[c.name] = message
 		})
 	}
+	damaged.Check(t, "../../docs/reliability.md", "safetensors", 12, messages)
 }
 
 func TestGoodFiles(t *testing.T) {

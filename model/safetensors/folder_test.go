@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/finch-llm/finch/internal/damaged"
 )
 
 func TestOpenFolder(t *testing.T) {
@@ -55,6 +57,7 @@ func TestFolders(t *testing.T) {
 	two := raw(`{`+entry("b", "U8", "[1]", "[0,1]")+`,`+entry("c", "U8", "[1]", "[1,2]")+`}`, 2)
 	index := func(weightMap string) []byte { return []byte(`{"weight_map":{` + weightMap + `}}`) }
 	type files map[string][]byte
+	messages := make(map[string]string)
 	for _, c := range []struct {
 		name  string
 		files files
@@ -105,6 +108,7 @@ func TestFolders(t *testing.T) {
 						t.Errorf("message %q lacks %q", err, part)
 					}
 				}
+				messages[c.name] = strings.TrimPrefix(err.Error(), dir+string(filepath.Separator))
 				return
 			}
 			if err != nil {
@@ -120,4 +124,5 @@ func TestFolders(t *testing.T) {
 			}
 		})
 	}
+	damaged.Check(t, "../../docs/reliability.md", "safetensors in shards", 2, messages)
 }

@@ -28,7 +28,8 @@ type addedTokens struct {
 
 func newAddedTokens(tokens []addedToken, normalize normalizer) addedTokens {
 	a := addedTokens{byID: make(map[int32]string, len(tokens))}
-	var raw, normalized []addedToken
+	raw := make([]addedToken, 0, len(tokens)) // most are
+	var normalized []addedToken
 	for _, t := range tokens {
 		t.text = t.Content
 		if t.Normalized && normalize != nil {
@@ -56,7 +57,7 @@ func (a *addedTokens) text(id int32) (string, bool) {
 // matcher finds, from left to right, the longest token at each place.
 type matcher struct {
 	tokens []addedToken // sorted by text, no text twice
-	bucket [257]int     // tokens[bucket[b]:bucket[b+1]] begin with byte b
+	texts  *prefixes
 }
 
 func newMatcher(tokens []addedToken) matcher {
@@ -64,35 +65,11 @@ func newMatcher(tokens []addedToken) matcher {
 	slices.Reverse(tokens)
 	slices.SortStableFunc(tokens, func(a, b addedToken) int { return strings.Compare(a.text, b.text) })
 	tokens = slices.CompactFunc(tokens, func(a, b addedToken) bool { return a.text == b.text })
-	m := matcher{tokens: tokens}
-	for b := range 256 {
-		m.bucket[b+1] = m.bucket[b]
-		for m.bucket[b+1] < len(tokens) && tokens[m.bucket[b+1]].text[0] == byte(b) {
-			m.bucket[b+1]++
-		}
+	texts := make([]string, len(tokens))
+	for i, t := range tokens {
+		texts[i] = t.text
 	}
-	return m
-}
-
-// longest is the longest token that s begins with, or nil. Each further byte narrows the range of tokens that share
-// the prefix read so far, the shortest of them first.
-func (m *matcher) longest(s string) *addedToken {
-	low, high := m.bucket[s[0]], m.bucket[int(s[0])+1]
-	var best *addedToken
-	for n := 1; low < high; n++ {
-		if len(m.tokens[low].text) == n {
-			best = &m.tokens[low]
-			low++
-		}
-		if n == len(s) {
-			break
-		}
-		span, c := m.tokens[low:high], s[n]
-		from, _ := slices.BinarySearchFunc(span, c, func(t addedToken, c byte) int { return int(t.text[n]) - int(c) })
-		to, _ := slices.BinarySearchFunc(span, int(c)+1, func(t addedToken, c int) int { return int(t.text[n]) - c })
-		low, high = low+from, low+to
-	}
-	return best
+	return matcher{tokens, newPrefixes(texts)}
 }
 
 // split calls emit for every piece of text in order: for text between tokens with id -1 and whether it begins text, for a
@@ -101,11 +78,12 @@ func (m *matcher) split(text string, emit func(piece string, first bool, id int3
 	done := 0 // text[:done] has been emitted
 	if len(m.tokens) > 0 {
 		for i := 0; i < len(text); {
-			t := m.longest(text[i:])
-			if t == nil {
+			found := m.texts.longest(text[i:])
+			if found < 0 {
 				i++
 				continue
 			}
+			t := &m.tokens[found]
 			start, end := i, i+len(t.text)
 			i = end
 			if t.SingleWord && (endsInWord(text[:start]) || beginsWithWord(text[end:])) {

@@ -34,6 +34,15 @@ func decodeBytes(tokens []string) []string {
 
 func fuse(tokens []string) []string { return []string{strings.Join(tokens, "")} }
 
+// byteOf reads a token "<0xNN>".
+func byteOf(token string) (b byte, ok bool) {
+	if len(token) != 6 || token[:3] != "<0x" || token[5] != '>' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(token[3:5], 16, 8)
+	return byte(n), err == nil
+}
+
 // decodeFallback reads runs of tokens "<0xNN>" as bytes; a run that is not valid UTF-8 becomes one U+FFFD for each byte.
 func decodeFallback(tokens []string) []string {
 	var out []string
@@ -47,11 +56,9 @@ func decodeFallback(tokens []string) []string {
 		run = run[:0]
 	}
 	for _, token := range tokens {
-		if len(token) == 6 && token[:3] == "<0x" && token[5] == '>' {
-			if b, err := strconv.ParseUint(token[3:5], 16, 8); err == nil {
-				run = append(run, byte(b))
-				continue
-			}
+		if b, ok := byteOf(token); ok {
+			run = append(run, b)
+			continue
 		}
 		if len(run) > 0 {
 			flush()
@@ -62,6 +69,15 @@ func decodeFallback(tokens []string) []string {
 		flush()
 	}
 	return out
+}
+
+// sentencePieceDecoder turns pieces into text; prefix says that a space came in front of the text.
+func sentencePieceDecoder(prefix bool) []func([]string) []string {
+	steps := []func([]string) []string{decodeReplace(spaceMark, " "), decodeFallback, fuse}
+	if prefix {
+		steps = append(steps, strip(" ", 1, 0))
+	}
+	return steps
 }
 
 func decodeReplace(old, new string) func([]string) []string {

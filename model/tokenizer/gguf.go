@@ -15,20 +15,8 @@ type Metadata interface {
 	Bool(key string) (value, ok bool)
 }
 
-// tokenType is an entry of tokenizer.ggml.token_type.
-type tokenType int64
-
-const (
-	normalToken      tokenType = 1
-	unknownToken     tokenType = 2
-	controlToken     tokenType = 3
-	userDefinedToken tokenType = 4
-	unusedToken      tokenType = 5
-	byteTokenType    tokenType = 6
-)
-
 // FromGGUF reads the keys tokenizer.ggml.* of a GGUF file: models "gpt2" (byte-level BPE with a named pre-tokenizer) and
-// "llama" (SentencePiece BPE). Control and user-defined tokens are found in text.
+// "llama" (SentencePiece BPE). Control, unknown and user-defined tokens are found in text.
 func FromGGUF(meta Metadata) (*Tokenizer, error) {
 	t, err := fromGGUF(meta)
 	if err != nil {
@@ -59,7 +47,7 @@ func fromGGUF(meta Metadata) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.addTokens(v.added); err != nil {
+	if err := t.addTokens(v.added()); err != nil {
 		return nil, err
 	}
 	t.bos, t.eos = v.special(meta, "bos"), v.special(meta, "eos")
@@ -68,13 +56,6 @@ func fromGGUF(meta Metadata) (*Tokenizer, error) {
 	}
 	t.addBOS = t.addBOS && t.bos >= 0
 	return t, nil
-}
-
-type vocabulary struct {
-	tokens []string
-	types  []int64 // nil: all normal
-	ids    map[string]int32
-	added  []addedToken
 }
 
 func readVocabulary(meta Metadata) (*vocabulary, error) {
@@ -86,27 +67,29 @@ func readVocabulary(meta Metadata) (*vocabulary, error) {
 	if len(v.tokens) > math.MaxInt32 {
 		return nil, fmt.Errorf("tokenizer.ggml.tokens has %d entries", len(v.tokens))
 	}
-	if v.types, ok = meta.Ints("tokenizer.ggml.token_type"); ok && len(v.types) != len(v.tokens) {
-		return nil, fmt.Errorf("tokenizer.ggml.token_type has %d entries for %d tokens", len(v.types), len(v.tokens))
-	}
-	v.ids = make(map[string]int32, len(v.tokens))
-	for i, token := range v.tokens {
-		if other, ok := v.ids[token]; ok {
-			return nil, fmt.Errorf("tokens %d and %d are both %q", other, i, token)
+	if types, ok := meta.Ints("tokenizer.ggml.token_type"); ok {
+		if len(types) != len(v.tokens) {
+			return nil, fmt.Errorf("tokenizer.ggml.token_type has %d entries for %d tokens", len(types), len(v.tokens))
 		}
-		v.ids[token] = int32(i)
-		if typ := v.typeOf(i); typ == controlToken || typ == userDefinedToken {
-			v.added = append(v.added, addedToken{ID: int32(i), Content: token, Special: typ == controlToken})
+		v.types = make([]tokenType, len(types))
+		for i, typ := range types {
+			if typ < int64(normalToken) || typ > int64(byteTokenType) {
+				return nil, fmt.Errorf("token %d has the unknown type %d", i, typ)
+			}
+			v.types[i] = tokenType(typ)
 		}
 	}
-	return v, nil
+	return v, v.index()
 }
 
-func (v *vocabulary) typeOf(i int) tokenType {
-	if v.types == nil {
-		return normalToken
+// added are the tokens that are found in text before the model sees it, as llama.cpp does where it parses special tokens.
+func (v *vocabulary) added() (added []addedToken) {
+	for i, token := range v.tokens {
+		if typ := v.typeOf(i); typ == controlToken || typ == userDefinedToken || typ == unknownToken {
+			added = append(added, addedToken{ID: int32(i), Content: token, Special: typ != userDefinedToken})
+		}
 	}
-	return tokenType(v.types[i])
+	return added
 }
 
 // special is the id under tokenizer.ggml.NAME_token_id, or -1.
@@ -162,41 +145,20 @@ func (t *Tokenizer) setLlama(meta Metadata, v *vocabulary) error {
 	if !ok || len(scores) != len(v.tokens) {
 		return fmt.Errorf("tokenizer.ggml.scores has %d entries for %d tokens", len(scores), len(v.tokens))
 	}
-	ranks, err := rankScores(scores)
+	v.scores = make([]float32, len(scores))
+	unknown := v.special(meta, "unknown")
+	for i, score := range scores {
+		v.scores[i] = float32(score)
+		if v.typeOf(i) == unknownToken {
+			unknown = int32(i)
+		}
+	}
+	m, err := newSentencePiece(v, newSpeller(v, unknown))
 	if err != nil {
 		return err
 	}
-	m := &sentencePiece{pieces: make(map[string]piece, len(v.tokens)), unknown: v.special(meta, "unknown")}
-	for b := range m.bytes {
-		m.bytes[b] = -1
-		if id, ok := v.ids[byteToken(byte(b))]; ok {
-			m.bytes[b] = id
-		}
-	}
-	words := make(map[string]int32, len(v.tokens))
-	for i, token := range v.tokens {
-		switch v.typeOf(i) {
-		case normalToken, unusedToken:
-			m.pieces[token] = piece{int32(i), ranks[i]}
-			words[token] = int32(i)
-		case unknownToken:
-			m.unknown = int32(i)
-		case controlToken, userDefinedToken, byteTokenType:
-		default:
-			return fmt.Errorf("token %d has the unknown type %d", i, v.typeOf(i))
-		}
-	}
-	t.model, t.addBOS = m, true
 	space, ok := meta.Bool("tokenizer.ggml.add_space_prefix")
-	toMarks := []normalizer{replaceAll(" ", spaceMark)}
-	t.decoder.steps = []func([]string) []string{decodeReplace(spaceMark, " "), decodeFallback, fuse}
-	if space || !ok {
-		toMarks = append([]normalizer{prepend(spaceMark)}, toMarks...)
-		t.decoder.steps = append(t.decoder.steps, strip(" ", 1, 0))
-	}
-	t.normalize = sequence(toMarks)
-	if separable(words) {
-		t.split = wordStarts
-	}
+	t.addBOS = true
+	t.useSentencePiece(m, space || !ok)
 	return nil
 }

@@ -1,62 +1,138 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"math"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/finch-llm/finch/model/gguf"
 )
 
-// ggufOf writes a small byte-level tokenizer.json as GGUF metadata.
-func ggufOf(t *testing.T, path, pre string) metadata {
+// throughGGUF is a tokenizer written as GGUF metadata and read again, with some keys changed.
+func throughGGUF(t *testing.T, tok *Tokenizer, changes ...gguf.KV) *Tokenizer {
 	t.Helper()
-	var f struct {
-		Model struct {
-			Vocab  map[string]int
-			Merges [][2]string
-		}
+	kv, err := tok.GGUF(tok.Vocab())
+	if err != nil {
+		t.Fatal(err)
 	}
-	readJSON(t, path, &f)
-	tokens := make([]string, len(f.Model.Vocab))
-	types := make([]int64, len(tokens))
-	for token, id := range f.Model.Vocab {
-		tokens[id], types[id] = token, int64(normalToken)
-		if token == "<|endoftext|>" {
-			types[id] = int64(controlToken)
-		}
+	for _, c := range changes {
+		kv[slices.IndexFunc(kv, func(kv gguf.KV) bool { return kv.Key == c.Key })].Value = c.Value
 	}
-	merges := make([]string, len(f.Model.Merges))
-	for i, m := range f.Model.Merges {
-		merges[i] = m[0] + " " + m[1]
+	var b bytes.Buffer
+	if err := gguf.Write(&b, gguf.Header{Meta: kv}, nil); err != nil {
+		t.Fatal(err)
 	}
-	return metadata{
-		"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": pre, "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types,
-		"tokenizer.ggml.merges": merges, "tokenizer.ggml.bos_token_id": uint64(0), "tokenizer.ggml.eos_token_id": uint64(0),
+	f, err := gguf.Parse(b.Bytes(), "tokenizer")
+	if err != nil {
+		t.Fatal(err)
 	}
+	again, err := FromGGUF(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bos, add := tok.BOS()
+	if b, a := again.BOS(); b != bos || a != add || again.EOS() != tok.EOS() || again.Vocab() != tok.Vocab() {
+		t.Errorf("BOS %d, added %v, EOS %d, %d tokens; want %d, %v, %d, %d", b, a, again.EOS(), again.Vocab(), bos, add, tok.EOS(), tok.Vocab())
+	}
+	return again
 }
 
-// The named pre-tokenizers of GGUF do what the tokenizer.json of their model does.
-func TestGGUFPreTokenizers(t *testing.T) {
-	var all []string
-	readJSON(t, "testdata/strings.json", &all)
-	for pre, name := range map[string]string{
-		"smollm": "digits", "llama-bpe": "llama3", "smaug-bpe": "cl100k", "qwen35": "qwen35", "gpt-4o": "gpt4o", "tekken": "tekken",
+// What is written to GGUF encodes and decodes as the tokenizer.json or tokenizer.model does.
+func TestGGUFRoundTrip(t *testing.T) {
+	for name, want := range map[string]string{ // the pre-tokenizer; "": SentencePiece
+		"gpt2split": "gpt-2", "digits": "smollm", "starcoder2": "smollm", "llama3": "llama-bpe", "cl100k": "dbrx", "olmo2": "dbrx", "qwen2": "qwen2", "qwen3": "qwen2",
+		"qwen35": "qwen35", "gpt4o": "gpt-4o", "deepseek": "deepseek-v3", "tekken": "tekken", "llama2": "", "phi3": "", "mistral3": "", "gemma": "", "gemma3": "",
 	} {
-		t.Run(pre, func(t *testing.T) {
-			tok, err := FromGGUF(ggufOf(t, "testdata/"+name+".tokenizer.json", pre))
+		var without *regexp.Regexp // what GGUF has no keys for
+		switch name {
+		case "qwen2", "deepseek", "llama2":
+			without = regexp.MustCompile(`\[(LEFT|RIGHT|BOTH|WORD)\]|new york|caf`)
+		case "phi3":
+			without = regexp.MustCompile(`<\|(user|end)\|>`)
+		case "mistral3":
+			without = regexp.MustCompile(`^[ ▁]|\[/?(INST|TOOL_CALLS)\]|</?s>|<unk>`)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tok := loadJSON(t, "testdata/"+name+".tokenizer.json")
+			if m, ok := tok.model.(*bpe); ok && m.bytes != nil {
+				if pre, ok := tok.pre(m); !ok || pre != want {
+					t.Errorf("the pre-tokenizer is %q, %v, want %q", pre, ok, want)
+				}
+			}
+			checkGoldenWithout(t, throughGGUF(t, tok), name, without)
+		})
+	}
+	for _, name := range []string{"llama", "mistral", "gemma"} {
+		t.Run(name+".model", func(t *testing.T) {
+			t.Parallel()
+			data, err := os.ReadFile("testdata/sentencepiece/" + name + ".model")
 			if err != nil {
 				t.Fatal(err)
 			}
-			var want golden
-			readJSON(t, "testdata/"+name+".ids.json", &want)
-			want.check(t, tok, all)
-			if _, add := tok.BOS(); add != (pre == "llama-bpe" || pre == "tekken") {
-				t.Errorf("BOS is added: %v", add)
-			}
+			// "▁▁" is a user-defined piece of gemma's.
+			checkGoldenWithout(t, throughGGUF(t, loadModel(t, data)), "sentencepiece/"+name, regexp.MustCompile("▁▁"))
 		})
+	}
+	t.Run("smaug-bpe", func(t *testing.T) {
+		tok := loadJSON(t, "testdata/cl100k.tokenizer.json")
+		checkGolden(t, throughGGUF(t, tok, gguf.KV{Key: "tokenizer.ggml.pre", Value: gguf.ValueOf("smaug-bpe")}), "cl100k")
+	})
+}
+
+// A tokenizer that GGUF cannot express is refused, not written as another.
+func TestGGUFRefuses(t *testing.T) {
+	for name, want := range map[string]string{
+		"gpt2": "no pre-tokenizer", "numbers": "no pre-tokenizer", "metaspace": "treats spaces", "behaviors": "treats spaces", "fused": "treats spaces",
+	} {
+		if _, err := loadJSON(t, "testdata/"+name+".tokenizer.json").GGUF(440); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", name, err, want)
+		}
+	}
+	for name, want := range map[string]string{"unigram": "unigram", "rules": "treats spaces", "unused": "treats spaces"} {
+		data, err := os.ReadFile("testdata/sentencepiece/" + name + ".model")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loadModel(t, data).GGUF(700); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", name, err, want)
+		}
+	}
+	data, err := os.ReadFile("testdata/llama2.tokenizer.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f map[string]any
+	if err := json.Unmarshal(data, &f); err != nil {
+		t.Fatal(err)
+	}
+	merges := f["model"].(map[string]any)["merges"].([]any)
+	makes := func(i int) string { return merges[i].([]any)[0].(string) + merges[i].([]any)[1].(string) }
+	first := 0 // of two ways to make one token
+	for makes(first) != makes(first+1) {
+		first++
+	}
+	for want, changed := range map[string][]any{
+		"of which": merges[:len(merges)-1], "not together": append(slices.Delete(slices.Clone(merges), first, first+1), merges[first]),
+	} {
+		f["model"].(map[string]any)["merges"] = changed
+		data, err := json.Marshal(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok, err := FromJSON(data, "changed")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tok.GGUF(tok.Vocab()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
 	}
 }
 
@@ -84,31 +160,14 @@ func TestGGUFDefaultPreTokenizer(t *testing.T) {
 	}
 }
 
-// A tokenizer.json is recognised by what it does, and one that GGUF has no name for is not taken for another.
-func TestGGUFPre(t *testing.T) {
+// No pre-tokenizer is taken for another.
+func TestGGUFPresDiffer(t *testing.T) {
 	for i := range pres {
 		for j := range pres[:i] {
 			a, b := &pres[i], &pres[j]
 			if a.ignoreMerges == b.ignoreMerges && slices.Equal(splitTellTale(a.normalize, a.splitter()), splitTellTale(b.normalize, b.splitter())) {
 				t.Errorf("%s and %s split the text alike", a.names[0], b.names[0])
 			}
-		}
-	}
-	for name, want := range map[string]string{
-		"gpt2split": "gpt-2", "digits": "smollm", "llama3": "llama-bpe", "cl100k": "dbrx", "qwen2": "qwen2", "qwen35": "qwen35", "gpt4o": "gpt-4o",
-		"deepseek": "deepseek-v3", "tekken": "" /* the name ignores merges, the file does not */, "gpt2": "" /* a space in front */, "llama2": "", "gemma": "", "metaspace": "", "behaviors": "", "numbers": "",
-	} {
-		path := "testdata/" + name + ".tokenizer.json"
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tok, err := FromJSON(data, path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, ok := tok.GGUFPre(); got != want || ok != (want != "") {
-			t.Errorf("%s: %q, %v, want %q", name, got, ok, want)
 		}
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
+	"maps"
 	"strings"
 )
 
@@ -71,7 +71,7 @@ func fromJSON(data []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.model = m
-	if m.bytes == nil && !m.ignoreMerges && separable(vocab) {
+	if m.bytes == nil && !m.ignoreMerges && separable(maps.Keys(vocab)) {
 		t.split = followedBy(t.split, wordStarts)
 	}
 	if err := t.addTokens(f.AddedTokens); err != nil {
@@ -173,32 +173,44 @@ func cutMerge(line string) (left, right string, err error) {
 	return left, right, nil
 }
 
+// maxIDGap is how many ids may be without a token, besides one for each token.
+const maxIDGap = 1 << 16
+
 // addTokens indexes the vocabulary and the added tokens. An added token that the model knows too must have its id: the
 // library would silently give it the model's.
 func (t *Tokenizer) addTokens(added []addedToken) error {
-	t.tokens = make(map[int32]string, len(t.ids)+len(added))
+	last := int32(-1)
+	for _, id := range t.ids {
+		last = max(last, id)
+	}
+	for _, a := range added {
+		last = max(last, a.ID)
+	}
+	if most := 2*(len(t.ids)+len(added)) + maxIDGap; int(last) >= most {
+		return fmt.Errorf("there is a token with the id %d, %d or more: too far beyond the others", last, most)
+	}
+	t.tokens = make([]string, last+1)
+	taken := make([]bool, last+1)
 	for token, id := range t.ids {
-		if id < 0 || id == math.MaxInt32 {
+		if id < 0 {
 			return fmt.Errorf("token %q has id %d", token, id)
 		}
-		if _, ok := t.tokens[id]; ok {
+		if taken[id] {
 			return fmt.Errorf("two tokens have id %d", id)
 		}
-		t.tokens[id] = token
-		t.vocab = max(t.vocab, int(id)+1)
+		t.tokens[id], taken[id] = token, true
 	}
 	for _, a := range added {
 		if id, ok := t.ids[a.Content]; ok && id != a.ID {
 			return fmt.Errorf("added token %q has id %d, but the vocabulary gives it %d", a.Content, a.ID, id)
 		}
-		if other, ok := t.tokens[a.ID]; ok && other != a.Content {
-			return fmt.Errorf("added token %q has id %d, which is that of %q", a.Content, a.ID, other)
-		}
-		if a.ID < 0 || a.ID == math.MaxInt32 {
+		if a.ID < 0 {
 			return fmt.Errorf("added token %q has id %d", a.Content, a.ID)
 		}
-		t.tokens[a.ID], t.ids[a.Content] = a.Content, a.ID
-		t.vocab = max(t.vocab, int(a.ID)+1)
+		if taken[a.ID] && t.tokens[a.ID] != a.Content {
+			return fmt.Errorf("added token %q has id %d, which is that of %q", a.Content, a.ID, t.tokens[a.ID])
+		}
+		t.tokens[a.ID], t.ids[a.Content], taken[a.ID] = a.Content, a.ID, true
 	}
 	t.added = newAddedTokens(added, t.normalize)
 	return nil

@@ -132,19 +132,22 @@ func FuzzFromJSON(f *testing.F) {
 		f.Add(data, "It's 123 é")
 	}
 	f.Fuzz(func(t *testing.T, data []byte, text string) {
-		tok, err := FromJSON(data, "fuzz")
+		var tok *Tokenizer
+		var err error
+		if n := allocated(func() { tok, err = FromJSON(data, "fuzz") }); n > uint64(4*len(data)+16<<20) {
+			t.Fatalf("allocated %d bytes for a file of %d", n, len(data))
+		}
 		if err != nil {
 			return
 		}
 		tok.Decode(tok.Encode(text))
+		tok.GGUF(tok.Vocab())
 	})
 }
 
 // FuzzRoundTrip: byte-level tokenizers give every text back.
 func FuzzRoundTrip(f *testing.F) {
-	var all []string
-	readJSON(f, "testdata/strings.json", &all)
-	for _, s := range all[:100] {
+	for _, s := range hardStrings(f)[:100] {
 		f.Add(s)
 	}
 	var toks []*Tokenizer

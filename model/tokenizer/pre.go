@@ -51,13 +51,9 @@ func (p *pre) splitter() (all splitter) {
 const tellTale = "Hello world's DON'T I'll WE'VE it'd  3 33 333 3333 33333 ab12cd 1,234.5\t\n\n \n  x=1+2;\r\n CamelCase HTMLParser2Go " +
 	"½ ²³ ١٢٣ cafe\u0301 हिन्दी 你好世界 かな カナ 한국어 🚀👍🏽 ...!!! $5 a<=b ^~|` \"quoted\" (x)[y]{z}/path/to\\file#\u00a0\u3000 end   "
 
-// GGUFPre is the first tokenizer.ggml.pre that makes a GGUF reader split text as t does: llama.cpp, too, knows a
-// pre-tokenizer by what it does to a text. It is false where there is none, and for tokenizers that are not byte-level BPE.
-func (t *Tokenizer) GGUFPre() (name string, ok bool) {
-	m, isBPE := t.model.(*bpe)
-	if !isBPE || m.bytes == nil {
-		return "", false
-	}
+// pre is the first tokenizer.ggml.pre that makes a GGUF reader split text as t, whose model is m, does: llama.cpp, too,
+// knows a pre-tokenizer by what it does to a text.
+func (t *Tokenizer) pre(m *bpe) (name string, ok bool) {
 	want := splitTellTale(t.normalize, t.split)
 	for i := range pres {
 		p := &pres[i]

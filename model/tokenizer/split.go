@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"unicode/utf8"
 )
@@ -160,12 +161,13 @@ func wordStarts(text string, first bool, emit func(string, bool)) {
 }
 
 // separable says whether no token has a space mark after something else, so that no merge crosses the start of a word.
-func separable(vocab map[string]int32) bool {
+func separable(vocab iter.Seq[string]) bool {
+	mark := false // else unknown marks may fuse with what is before them
 	for token := range vocab {
 		if strings.Contains(strings.TrimLeft(token, spaceMark), spaceMark) {
 			return false
 		}
+		mark = mark || token == spaceMark
 	}
-	_, ok := vocab[spaceMark] // else unknown marks may fuse with what is before them
-	return ok
+	return mark
 }

@@ -14,8 +14,7 @@ import "slices"
 // Tokenizer is immutable and may be used by any number of goroutines.
 type Tokenizer struct {
 	name      string
-	tokens    map[int32]string // as the vocabulary writes them
-	vocab     int              // one more than the largest id
+	tokens    []string // as the vocabulary writes them, by id; "": none
 	ids       map[string]int32
 	added     addedTokens
 	normalize normalizer // nil: text stays as it is
@@ -69,7 +68,7 @@ func (t *Tokenizer) Decode(ids []int32) string {
 	for _, id := range ids {
 		if token, ok := t.added.text(id); ok {
 			tokens = append(tokens, token)
-		} else if token, ok := t.tokens[id]; ok {
+		} else if token := t.Token(id); token != "" {
 			tokens = append(tokens, token)
 		}
 	}
@@ -99,10 +98,15 @@ func (t *Tokenizer) WithSpecials(bos, eos int32, addBOS bool) *Tokenizer {
 }
 
 // Vocab is one more than the largest id.
-func (t *Tokenizer) Vocab() int { return t.vocab }
+func (t *Tokenizer) Vocab() int { return len(t.tokens) }
 
 // Token is the token of an id as the vocabulary writes it ("Ġthe", "▁the", "<0x0A>"), or "" outside the vocabulary.
-func (t *Tokenizer) Token(id int32) string { return t.tokens[id] }
+func (t *Tokenizer) Token(id int32) string {
+	if id < 0 || int(id) >= len(t.tokens) {
+		return ""
+	}
+	return t.tokens[id]
+}
 
 // ID is the id of a token as the vocabulary writes it.
 func (t *Tokenizer) ID(token string) (id int32, ok bool) {

@@ -44,10 +44,10 @@ def inverse_factor(h: torch.Tensor) -> torch.Tensor:
     """U, upper triangular with H⁻¹ = UᵀU, of the damped H."""
     h = h.clone()
     mean = torch.diag(h)[torch.diag(h) > 0].mean()
-    for i in range(COLS):
+    for i in range(len(h)):
         if h[i, i] == 0:
             h[i, i] = mean
-    h += DAMP * mean * torch.eye(COLS, dtype=h.dtype)
+    h += DAMP * mean * torch.eye(len(h), dtype=h.dtype)
     return torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(h)), upper=True)
 
 
@@ -90,26 +90,26 @@ def searched_grid(x: np.ndarray, bits: int, symmetric: bool, weight: np.ndarray)
 
 
 def gptq(w, h, group, grid, top, order=None):
-    order = list(range(COLS)) if order is None else order
-    static = order != list(range(COLS))
+    rows, cols = w.shape
+    order = list(range(cols)) if order is None else order
+    static = order != list(range(cols))
     u = inverse_factor(h[order][:, order])
-    importance = np.empty(COLS)
+    importance = np.empty(cols)
     importance[order] = 1 / torch.diag(u).numpy() ** 2
-    w = w.clone()[:, order]
+    original, w = w.numpy(), w.clone()[:, order]
     w[:, torch.diag(h)[order] == 0] = 0
     grids = {}
-    original = weights().numpy()
-    for r in range(ROWS):
-        for g in range(0, COLS, group):
+    for r in range(rows):
+        for g in range(0, cols, group):
             if static:
                 grids[r, g] = grid(original[r, g : g + group], importance[g : g + group])
     out = torch.zeros_like(w)
     for i, column in enumerate(order):
         g = column // group * group
         if not static and column == g:
-            for r in range(ROWS):
+            for r in range(rows):
                 grids[r, g] = grid(w[r, g : g + group].numpy(), importance[g : g + group])
-        for r in range(ROWS):
+        for r in range(rows):
             scale, zero = grids[r, g]
             out[r, i] = float(nearest(w[r, i].numpy(), scale, zero, top))
         error = (w[:, i] - out[:, i]) / u[i, i]
@@ -128,21 +128,22 @@ def round_to_nearest(w, group, grid, top):
 
 
 def sparsegpt(w, h, share=None, pattern=None, block=128):
+    rows, cols = w.shape
     u = inverse_factor(h)
     w = w.clone()
     w[:, torch.diag(h) == 0] = 0
-    total, mask = round((share or 0) * ROWS * COLS), torch.zeros_like(w, dtype=torch.bool)
-    for i in range(COLS):
+    total, mask = round((share or 0) * rows * cols), torch.zeros_like(w, dtype=torch.bool)
+    for i in range(cols):
         if pattern and i % pattern[1] == 0:
             scores = (w[:, i : i + pattern[1]] / torch.diag(u)[i : i + pattern[1]]) ** 2
             mask[:, i : i + pattern[1]].scatter_(1, scores.argsort(dim=1)[:, : pattern[1] - pattern[0]], True)
         if share is not None and i % block == 0:
-            end = min(i + block, COLS)
-            n = total * end // COLS - total * i // COLS
+            end = min(i + block, cols)
+            n = total * end // cols - total * i // cols
             scores = ((w[:, i:end] / torch.diag(u)[i:end]) ** 2).flatten()
             chosen = torch.zeros_like(scores, dtype=torch.bool)
             chosen[scores.argsort()[:n]] = True
-            mask[:, i:end] = chosen.reshape(ROWS, end - i)
+            mask[:, i:end] = chosen.reshape(rows, end - i)
         error = torch.where(mask[:, i], w[:, i] / u[i, i], 0.0)
         w[:, i + 1 :] -= torch.outer(error, u[i, i + 1 :])
         w[mask[:, i], i] = 0

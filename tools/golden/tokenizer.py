@@ -1,19 +1,23 @@
-"""Golden ids for model/tokenizer, from the Rust library `tokenizers` and from `sentencepiece`.
+"""Golden ids for model/tokenizer, from the Rust library `tokenizers`.
 
-Writes model/tokenizer/testdata: strings.json, for each small tokenizer NAME.tokenizer.json and NAME.ids.json, for SmolLM2
-(where --smollm2 gives its GGUF) and finchling only the ids. Run from the repository root:
-    python tools/golden/tokenizer.py [--smollm2 FILE.gguf] [--finchling tokenizer.json]
+Writes model/tokenizer/testdata: strings.json, 2,000 hard strings; for each small tokenizer, with the settings of a family's own,
+NAME.tokenizer.json and NAME.ids.json, which has a checksum of each string's ids and of what they decode to; for SmolLM2 (where
+--smollm2 gives its GGUF), finchling (--finchling) and the vocabularies that llama.cpp's sources hold (--llama-cpp) only the
+latter. Run from the repository root:
+    python tools/golden/tokenizer.py [--smollm2 FILE.gguf] [--finchling tokenizer.json] [--llama-cpp SOURCES]
 The library's trainer picks among equally rare characters at random, so metaspace and behaviors differ from run to run.
 
-With --full DIR it writes instead the ids of 2,500 strings for every tokenizer NAME.json in DIR (strings.json, NAME.ids.json),
-which the test reads where FINCH_TOKENIZERS names that folder.
+With --full DIR it writes instead the checksums for every tokenizer NAME.json in DIR (strings.json, NAME.ids.json), which the
+test reads where FINCH_TOKENIZERS names that folder.
 """
 
 import argparse
-import io
+import base64
 import json
 import random
+import struct
 import unicodedata
+import zlib
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -75,7 +79,11 @@ BLOCKS = [
 ]
 SPACE = [" ", " ", " ", "  ", "   ", "\n", "\r\n", "\n\n", "\t", "\u00a0", "\u3000", "\u2028", ""]
 MARKS = [chr(c) for c in range(0x300, 0x370)] + list("़゙゚्ֱֲٌٍ᷺᪰︠᷶") + [chr(c) for c in (0x16FF0, 0x1E08F, 0x1E4EC, 0x11070, 0x1611E, 0x897)]
-SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>", "</s>", "<unk>", "[LEFT]", "[RIGHT]", "[BOTH]", "[WORD]", "abcde", "<0x0A>"]
+SPECIALS = [
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>", "</s>", "<unk>", "[LEFT]", "[RIGHT]", "[BOTH]", "[WORD]", "abcde", "<0x0A>",
+    "<|user|>", "<|end|>", "[INST]", "[/INST]", "[TOOL_CALLS]", "<start_of_turn>", "<end_of_turn>", "<table>", "<think>", "</think>", "<tool_call>",
+    "|||EMAIL_ADDRESS|||", "<|fim_prefix|>", "<fim_prefix>", "<file_sep>", "<|eot_id|>",
+]
 
 
 def generated(rng: random.Random) -> str:
@@ -140,6 +148,16 @@ def with_options(tok: Tokenizer, **options) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(data))
 
 
+def special(tok: Tokenizer, *names: str, **options) -> Tokenizer:
+    tok.add_special_tokens([AddedToken(name, normalized=False, **options) for name in names])
+    return tok
+
+
+def added(tok: Tokenizer, *names: str, **options) -> Tokenizer:
+    tok.add_tokens([AddedToken(name, normalized=False, **options) for name in names])
+    return tok
+
+
 def add_tokens(tok: Tokenizer, normalized: bool) -> Tokenizer:
     tok.add_special_tokens([AddedToken("<|im_start|>", normalized=False), AddedToken("<|im_end|>", normalized=False)])
     tok.add_tokens([
@@ -166,7 +184,15 @@ def characters(normalizer, pre, decoder, unk="<unk>", fallback=True, **options) 
     data = json.loads(tok.to_str())
     data["model"].update(options, byte_fallback=fallback)
     data["added_tokens"] = data["added_tokens"][:3]
+    data["model"]["merges"] = all_merges(data["model"])
     return Tokenizer.from_str(json.dumps(data))
+
+
+def all_merges(model: dict) -> list[list[str]]:
+    """Every way to make each token, as in files that were converted from SentencePiece (transformers' generate_merges)."""
+    made = dict.fromkeys(left + right for left, right in model["merges"])
+    pieces = {t for t in model["vocab"] if not (t.startswith("<") and t.endswith(">") and len(t) > 1)}
+    return [[t[:i], t[i:]] for t in made for i in range(1, len(t)) if t[:i] in pieces and t[i:] in pieces]
 
 
 def small_tokenizers() -> dict[str, Tokenizer]:
@@ -178,7 +204,7 @@ def small_tokenizers() -> dict[str, Tokenizer]:
     ])
     toks = {
         "gpt2": add_tokens(byte_level(pre_tokenizers.ByteLevel(add_prefix_space=True)), normalized=False),
-        "digits": byte_level(pre_tokenizers.Sequence([pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel(add_prefix_space=False)])),
+        "digits": byte_level(DIGITS),
         "numbers": byte_level(pre_tokenizers.Sequence([pre_tokenizers.Digits(False), pre_tokenizers.Split(Regex(r"\s+"), "contiguous"), bytes_only])),
         "gpt2split": byte_level(split(GPT2, "merged_with_next")),
         "llama3": byte_level(split(LLAMA3), ignore_merges=True),
@@ -187,7 +213,7 @@ def small_tokenizers() -> dict[str, Tokenizer]:
         "qwen2": add_tokens(byte_level(split(QWEN2), normalizers.NFC()), normalized=True),
         "qwen35": byte_level(split(QWEN35), normalizers.NFC()),
         "gpt4o": byte_level(split(GPT4O)),
-        "tekken": byte_level(split(TEKKEN)),
+        "tekken": byte_level(split(TEKKEN), ignore_merges=True),
         "deepseek": add_tokens(byte_level(deepseek), normalized=True),
         "llama2": add_tokens(characters(normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]), None, sentencepiece, fuse_unk=True), normalized=False),
         "gemma": characters(normalizers.Replace(" ", "▁"), pre_tokenizers.Split(" ", "merged_with_previous"), decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]), fuse_unk=True),
@@ -195,82 +221,104 @@ def small_tokenizers() -> dict[str, Tokenizer]:
         "fused": characters(None, pre_tokenizers.Metaspace(prepend_scheme="always", split=False), decoders.Metaspace(prepend_scheme="always"), fallback=False, fuse_unk=True),
         "behaviors": characters(None, pre_tokenizers.Sequence([pre_tokenizers.Split("e", "merged_with_previous"), pre_tokenizers.Split("a", "removed"), pre_tokenizers.Split("t", "merged_with_next", True), pre_tokenizers.Split(" ", "contiguous")]), decoders.Fuse(), unk=None, fallback=False),
     }
+    # Families whose own files differ from the above only in added tokens, or in how they write the same thing.
+    llama = dict(normalizer=normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]), pre=None, decoder=sentencepiece, fuse_unk=True)
+    toks["phi3"] = special(special(characters(**llama), "<|endoftext|>"), "<|user|>", "<|end|>", "<|assistant|>", "<|system|>", rstrip=True)
+    toks["mistral3"] = special(characters(None, pre_tokenizers.Metaspace(prepend_scheme="first", split=False), sentencepiece, fuse_unk=True), "[INST]", "[/INST]", "[TOOL_CALLS]")
+    toks["gemma3"] = special(added(characters(normalizers.Replace(" ", "▁"), pre_tokenizers.Split(" ", "merged_with_previous"), toks["gemma"].decoder, fuse_unk=True), "\n\n", "\n\n\n", "▁▁", "▁▁▁▁", "<table>"), "<start_of_turn>", "<end_of_turn>")
+    toks["olmo2"] = special(added(byte_level(split(LLAMA3)), "|||EMAIL_ADDRESS|||", "|||PHONE_NUMBER|||"), "<|fim_prefix|>", "<|im_start|>", "<|im_end|>")
+    toks["starcoder2"] = special(byte_level(DIGITS), "<fim_prefix>", "<file_sep>", "<issue_start>")
+    toks["qwen3"] = added(special(byte_level(split(QWEN2), normalizers.NFC()), "<|im_start|>", "<|im_end|>"), "<tool_call>", "</tool_call>", "<think>", "</think>")
+    special(toks["llama3"], "<|eot_id|>")
+    special(toks["tekken"], "[INST]", "[/INST]", "[TOOL_CALLS]")
     toks["llama3"].post_processor = processors.TemplateProcessing(single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)])
     return toks
 
 
 def compact(path: Path, data) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
-def golden(tok: Tokenizer, strings: list[str]) -> dict:
-    """Ids of each string, and by index what they decode to where that is another string."""
-    ids = [tok.encode(s, add_special_tokens=False).ids for s in strings]
-    texts = [tok.decode(i, skip_special_tokens=False) for i in ids]
-    return {"ids": ids, "decoded": {str(i): t for i, (s, t) in enumerate(zip(strings, texts)) if s != t}}
+def checksums(data: list[bytes]) -> str:
+    return base64.b64encode(b"".join(struct.pack("<I", zlib.crc32(d)) for d in data)).decode()
 
 
-def smollm2(path: str) -> Tokenizer:
+def golden(encode, decode, strings: list[str], skip=lambda s: False) -> dict:
+    """CRC-32 of the ids of each string, as 32-bit numbers, and of the text that they decode to."""
+    ids = [[] if skip(s) else encode(s) for s in strings]
+    return {
+        "ids": checksums([struct.pack(f"<{len(i)}i", *i) for i in ids]),
+        "texts": checksums([decode(i).encode() if i else b"" for i in ids]),
+        "skipped": [i for i, s in enumerate(strings) if skip(s)],
+    }
+
+
+def library(tok: Tokenizer, strings: list[str]) -> dict:
+    return golden(lambda s: tok.encode(s, add_special_tokens=False).ids, lambda ids: tok.decode(ids, skip_special_tokens=False), strings)
+
+
+def from_gguf(path: Path, pre, normalizer=None, ignore_merges=False) -> Tokenizer:
+    """The byte-level vocabulary of a GGUF file with the other settings of its family."""
     from gguf import GGUFReader
 
     fields = GGUFReader(path).fields
     tokens = fields["tokenizer.ggml.tokens"].contents()
     merges = [tuple(m.split(" ")) for m in fields["tokenizer.ggml.merges"].contents()]
-    tok = Tokenizer(models.BPE({t: i for i, t in enumerate(tokens)}, merges))
-    tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
-    tok.decoder = decoders.ByteLevel()
-    tok.add_special_tokens([t for t, typ in zip(tokens, fields["tokenizer.ggml.token_type"].contents()) if typ == 3])
+    tok = Tokenizer(models.BPE({t: i for i, t in enumerate(tokens)}, merges, ignore_merges=ignore_merges))
+    tok.pre_tokenizer, tok.decoder = pre, decoders.ByteLevel()
+    if normalizer:
+        tok.normalizer = normalizer
+    types = fields["tokenizer.ggml.token_type"].contents()
+    tok.add_special_tokens([AddedToken(t, normalized=False) for t, typ in zip(tokens, types) if typ == 3])
+    tok.add_tokens([AddedToken(t, normalized=False) for t, typ in zip(tokens, types) if typ == 4])
     return tok
 
 
-def sentencepiece(strings: list[str]) -> dict:
-    """A small SentencePiece model as GGUF holds it, and its ids for the strings without control tokens (it does not look for them)."""
-    import sentencepiece as sp
+DIGITS = pre_tokenizers.Sequence([pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
 
-    model = io.BytesIO()
-    words = [w for s in strings for w in s.split() if w and w.isascii() and "\x00" not in w]
-    sp.SentencePieceTrainer.train(
-        sentence_iterator=iter(words * 3), model_writer=model, vocab_size=520, model_type="bpe", byte_fallback=True, character_coverage=0.98, hard_vocab_limit=False,
-        normalization_rule_name="identity", remove_extra_whitespaces=False, allow_whitespace_only_pieces=True, add_dummy_prefix=True, minloglevel=2,
-    )
-    proc = sp.SentencePieceProcessor(model_proto=model.getvalue())
-    n = proc.get_piece_size()
-    types = [2 if proc.is_unknown(i) else 3 if proc.is_control(i) else 6 if proc.is_byte(i) else 1 for i in range(n)]
-    plain = [s for s in strings if "\x00" not in s and not any(c in s for c in ("<s>", "</s>", "<unk>"))]
+
+def llama_cpp(models_folder: Path) -> dict[str, Tokenizer]:
+    """Real vocabularies, of the files with which llama.cpp tests its own tokenizers."""
     return {
-        "tokens": [proc.id_to_piece(i) for i in range(n)], "scores": [proc.get_score(i) for i in range(n)], "types": types,
-        "strings": plain, "ids": [proc.encode(s) for s in plain],
+        "gpt-2": from_gguf(models_folder / "ggml-vocab-gpt-2.gguf", pre_tokenizers.ByteLevel(add_prefix_space=False)),
+        "llama-bpe": from_gguf(models_folder / "ggml-vocab-llama-bpe.gguf", split(LLAMA3), ignore_merges=True),
+        "qwen2": from_gguf(models_folder / "ggml-vocab-qwen2.gguf", split(QWEN2), normalizers.NFC()),
+        "qwen35": from_gguf(models_folder / "ggml-vocab-qwen35.gguf", split(QWEN35), normalizers.NFC()),
+        "starcoder": from_gguf(models_folder / "ggml-vocab-starcoder.gguf", DIGITS),
     }
 
 
 def full(folder: Path) -> None:
-    strings = hard_strings(2500)
+    strings = hard_strings(2000)
     compact(folder / "strings.json", strings)
     for path in sorted(folder.glob("*.json")):
         if path.name != "strings.json" and not path.name.endswith(".ids.json"):
-            compact(path.with_suffix("").with_suffix(".ids.json"), golden(Tokenizer.from_file(str(path)), strings))
+            compact(path.with_suffix("").with_suffix(".ids.json"), library(Tokenizer.from_file(str(path)), strings))
 
 
 def main() -> None:
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--smollm2", help="SmolLM2 as GGUF")
     args.add_argument("--finchling", help="finchling's tokenizer.json")
+    args.add_argument("--llama-cpp", type=Path, help="llama.cpp's sources")
     args.add_argument("--full", type=Path, help="folder of tokenizer.json files, each NAME.json")
     args = args.parse_args()
     if args.full:
         return full(args.full)
-    strings = hard_strings(300)
+    strings = hard_strings(2000)
     OUT.mkdir(parents=True, exist_ok=True)
     compact(OUT / "strings.json", strings)
-    compact(OUT / "sentencepiece.json", sentencepiece(strings))
-    toks = small_tokenizers()
-    for name, tok in toks.items():
+    for name, tok in small_tokenizers().items():
         compact(OUT / f"{name}.tokenizer.json", json.loads(tok.to_str()))
-        compact(OUT / f"{name}.ids.json", golden(tok, strings))
+        compact(OUT / f"{name}.ids.json", library(tok, strings))
     if args.smollm2:
-        compact(OUT / "smollm2.ids.json", golden(smollm2(args.smollm2), strings))
+        compact(OUT / "smollm2.ids.json", library(from_gguf(args.smollm2, DIGITS), strings))
     if args.finchling:
-        compact(OUT / "finchling.ids.json", golden(Tokenizer.from_file(args.finchling), strings))
+        compact(OUT / "finchling.ids.json", library(Tokenizer.from_file(args.finchling), strings))
+    if args.llama_cpp:
+        for name, tok in llama_cpp(args.llama_cpp / "models").items():
+            compact(OUT / "llama.cpp" / f"{name}.ids.json", library(tok, strings))
 
 
 if __name__ == "__main__":

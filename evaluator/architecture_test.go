@@ -64,24 +64,27 @@ func at(t *testing.T, m *model.Model, name string) *model.Network {
 	return n
 }
 
-// nll is the negative log-likelihood of a sequence, from all of its logits.
-func nll(t *testing.T, m *model.Model, n *model.Network, p *kernels.Path, ids []int32) float64 {
+// logProbabilities of the next token at each position.
+func logProbabilities(t *testing.T, m *model.Model, path *kernels.Path, net *model.Network, ids []int32) [][]float64 {
 	t.Helper()
-	r := model.NewRunner(m, p, len(ids))
-	hidden, logits := make([]float32, len(ids)*m.Hidden), make([]float32, len(ids)*m.Vocab)
-	if err := r.Hidden(hidden, n, ids, len(ids)); err != nil {
+	r := model.NewRunner(m, path, len(ids))
+	hidden := make([]float32, len(ids)*m.Hidden)
+	if err := r.Hidden(hidden, net, ids, len(ids)); err != nil {
 		t.Fatal(err)
 	}
+	logits := make([]float32, len(ids)*m.Vocab)
 	r.Logits(logits, hidden)
-	sum := 0.0
-	for i, next := range ids[1:] {
-		of, exps := logits[i*m.Vocab:(i+1)*m.Vocab], 0.0
-		for _, l := range of {
-			exps += math.Exp(float64(l))
+	rows := make([][]float64, len(ids))
+	for i := range rows {
+		sum := 0.0
+		for _, x := range logits[i*m.Vocab : (i+1)*m.Vocab] {
+			sum += math.Exp(float64(x))
 		}
-		sum += math.Log(exps) - float64(of[next])
+		for _, x := range logits[i*m.Vocab : (i+1)*m.Vocab] {
+			rows[i] = append(rows[i], float64(x)-math.Log(sum))
+		}
 	}
-	return sum
+	return rows
 }
 
 // Networks of every architecture, dense, sparse, quantized and with dropped sublayers, score what their logits say, whatever
@@ -100,9 +103,16 @@ func TestScoresOfArchitectures(t *testing.T) {
 				if got[i].Sums != want[i].Sums || !slices.Equal(got[i].Sequences, want[i].Sequences) {
 					t.Errorf("%s, %s: network %d scores %+v, by itself %+v", name, p.Name(), i, got[i].Sums, want[i].Sums)
 				}
-				ids := c.ids(7)
-				if is := nll(t, m, networks[i], p, ids); math.Abs(got[i].Sequences[7].NLL-is) > 1e-4*is {
-					t.Errorf("%s, %s: network %d has the likelihood %g, from its logits %g", name, p.Name(), i, got[i].Sequences[7].NLL, is)
+				dense, student := logProbabilities(t, m, p, networks[0], c.ids(7)), logProbabilities(t, m, p, networks[i], c.ids(7))
+				kl, nll, sums := 0.0, 0.0, got[i].Sequences[7]
+				for at, next := range c.ids(7)[1:] {
+					nll -= student[at][next]
+					for v, l := range dense[at] {
+						kl += math.Exp(l) * (l - student[at][v])
+					}
+				}
+				if math.Abs(sums.NLL-nll) > 1e-4*nll || math.Abs(sums.KL-kl) > 1e-4*kl+1e-5 {
+					t.Errorf("%s, %s: network %d has NLL %g, KL %g; of its logits: %g, %g", name, p.Name(), i, sums.NLL, sums.KL, nll, kl)
 				}
 			}
 			if kl := got[0].MeanKL(); math.Abs(kl) > 1e-9 {
