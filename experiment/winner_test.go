@@ -37,8 +37,12 @@ func export1(t *testing.T, p *Problem, g search.Genome, format string) (path str
 
 func writeNetwork(t *testing.T, target export.Target, n *model.Network, path string) (size int64) {
 	t.Helper()
+	files, err := target.Files(n)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
 	var file bytes.Buffer
-	if err := target.Write(&file, n); err != nil {
+	if err := files[0].Write(&file); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, file.Bytes(), 0o644); err != nil {
@@ -173,10 +177,10 @@ func TestWinnerRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	levels[3].RelativeError *= 1.0001
-	_, err = s.assemble(ctx, p.Task, sites, levels)
+	_, _, err = s.assemble(ctx, p.Task, sites, levels)
 	fails(t, err, "another version of finch compressed it")
 	levels[3].Name = "q3_k"
-	_, err = s.assemble(ctx, p.Task, sites, levels)
+	_, _, err = s.assemble(ctx, p.Task, sites, levels)
 	fails(t, err, "blk.0.attn_output has level q3_k")
 	if _, err := compress.ParseLevel(levels[3].Name); err != nil {
 		t.Error(err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/finch-llm/finch/compress"
@@ -71,22 +72,35 @@ var (
 		"int2-g32", "int3-g64", "int5-g32-sym", "int8-g128", "sparse-0.50+int4-g32"})
 )
 
-// write writes a network, checks that its size is the one that was announced, and opens it.
-func write(t *testing.T, target Target, n *model.Network) *model.Model {
+// write writes a network as a single file, checks that its size is the one that was announced, and opens it.
+func write(t *testing.T, format Format, n *model.Network) *model.Model {
 	t.Helper()
-	var file bytes.Buffer
-	if err := target.Write(&file, n); err != nil {
-		t.Fatal(err)
-	}
-	size, err := target.Size(n)
-	if err != nil || int64(file.Len()) != size {
-		t.Fatalf("%d bytes were written, %d announced, %v", file.Len(), size, err)
-	}
 	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, file.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(path, content(t, format, n), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return open(t, path)
+}
+
+func content(t *testing.T, format Format, n *model.Network) []byte {
+	t.Helper()
+	files, err := format.Files(n)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	return written(t, files[0])
+}
+
+func written(t *testing.T, f File) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := f.Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	if int64(out.Len()) != f.Bytes {
+		t.Fatalf("%q: %d bytes were written, %d announced", f.Name, out.Len(), f.Bytes)
+	}
+	return out.Bytes()
 }
 
 func logits(t *testing.T, m *model.Model, n *model.Network, path *kernels.Path) []float32 {
@@ -164,7 +178,7 @@ func TestPacked(t *testing.T) {
 					}
 				}
 				written := write(t, target, n)
-				if size, err := target.Size(n); err != nil || size != sum {
+				if size, err := Size(target, n); err != nil || size != sum {
 					t.Errorf("%d bytes, promised were %d, %v", size, sum, err)
 				}
 				for b := range n.Blocks {
@@ -189,21 +203,14 @@ func TestPacked(t *testing.T) {
 	}
 }
 
-func TestSafetensorsIsCounted(t *testing.T) {
-	for name, m := range sources(t) {
-		target, err := For("safetensors", m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, sum := candidate(t, rand.New(rand.NewPCG(1, 0)), m, target, "bf16", "sparse-0.60")
-		if size, err := target.Size(n); err != nil || size != sum {
-			t.Errorf("%s: %d bytes, promised were %d, %v", name, size, sum, err)
-		}
-		if err := target.Write(&bytes.Buffer{}, n); err == nil {
-			t.Errorf("%s was written", name)
+func TestFormatsAreKnown(t *testing.T) {
+	m := open(t, testmodel.Folder(t, testmodel.Llama(1, 1, 64, 96, testmodel.Vocab)))
+	for _, name := range Names() {
+		if _, err := Open(name, m, Provenance{}); err != nil {
+			t.Error(err)
 		}
 	}
-	if _, err := For("onnx", nil); err == nil {
-		t.Error("an unknown target is known")
+	if _, err := For("onnx", m); err == nil || !strings.Contains(err.Error(), "gguf, safetensors, packed") {
+		t.Errorf("an unknown target: %v", err)
 	}
 }

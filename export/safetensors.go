@@ -1,51 +1,78 @@
 package export
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"math"
+	"slices"
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/model"
 )
 
-// entryBytes bounds the header entry of one tensor in a safetensors file. Headers are padded with spaces to what this
-// bound adds up to. It is a multiple of 8, as headers are.
-var entryBytes = align(int64(len(fmt.Sprintf(`"model.layers.99999.post_attention_layernorm.weight":{"dtype":"BF16","shape":[%d,%d],"data_offsets":[%d,%d]},`,
-	math.MaxInt32, math.MaxInt32, int64(1e15), int64(1e15)))), 8)
-
-// safetensorsTarget is the weight file of a Hugging Face folder, as transformers loads it: every weight in bf16, zeros
-// included. Only dropping makes it smaller. Finch counts such files and does not write them.
-type safetensorsTarget struct{ m *model.Model }
-
-func (t safetensorsTarget) Fixed() int64 {
-	tensors, weights := int64(2), int64(t.m.Vocab+1)*int64(t.m.Hidden) // embedding and last norm
-	if !t.m.TiedHead {
-		tensors++
-		weights += int64(t.m.Vocab) * int64(t.m.Hidden)
-	}
-	return 8 + align(int64(len(`{"__metadata__":{"format":"pt"}}`)), 8) + tensors*entryBytes + 2*weights
+// safetensorsTarget is a Hugging Face folder, as transformers loads it: every weight decoded and rounded to bf16, zeros
+// included, and tokenizer and configuration of the model. Only blocks that are dropped whole make it smaller; a sublayer
+// that is dropped by itself is one whose weights are zero, which adds nothing to the residual stream.
+type safetensorsTarget struct {
+	*folder
+	fixed int64
 }
 
-func (safetensorsTarget) Layer(info compress.Info) int64 { return entryBytes + 2*info.Weights() }
+func newSafetensors(m *model.Model) (*safetensorsTarget, error) {
+	f, err := newFolder(m)
+	if err != nil {
+		return nil, err
+	}
+	t := &safetensorsTarget{folder: f}
+	if t.fixed, err = Size(t, &m.Network); err != nil {
+		return nil, err
+	}
+	for b := range m.Network.Blocks {
+		t.fixed -= t.sublayers(b, true, true)
+	}
+	return t, nil
+}
 
-func (t safetensorsTarget) Norm() int64 { return entryBytes + 2*int64(t.m.Hidden) }
+func (t *safetensorsTarget) Fixed() int64 { return t.fixed }
 
-func (t safetensorsTarget) Size(n *model.Network) (int64, error) {
-	size := t.Fixed()
-	for _, e := range tensors(t.m, n) {
-		switch {
-		case e.block < 0:
-		case e.norm:
-			size += t.Norm()
-		default:
-			size += t.Layer(compress.Info{Rows: e.w.Rows, Cols: e.w.Cols})
+func (*safetensorsTarget) Layer(info compress.Info) int64 { return entryBytes + 2*info.Weights() }
+
+func (t *safetensorsTarget) Norm() int64 { return entryBytes + 2*int64(t.m.Hidden) }
+
+func (t *safetensorsTarget) Dropped(block int, attn, mlp bool) (int64, error) {
+	if attn && mlp {
+		return 0, nil
+	}
+	return t.sublayers(block, attn, mlp), nil
+}
+
+// sublayers is what the chosen sublayers of a block take.
+func (t *safetensorsTarget) sublayers(block int, attn, mlp bool) (size int64) {
+	if attn {
+		size += t.Norm()
+	}
+	if mlp {
+		size += t.Norm()
+	}
+	for k := range t.m.Network.Blocks[block].Layers {
+		if kind := model.Kind(k); kind.IsAttention() && attn || !kind.IsAttention() && mlp {
+			rows, cols := t.m.Shape(kind)
+			size += t.Layer(compress.Info{Rows: rows, Cols: cols})
 		}
 	}
-	return size, nil
+	return size
 }
 
-func (safetensorsTarget) Write(io.Writer, *model.Network) error {
-	return errors.New("finch does not write Hugging Face folders: write gguf or packed")
+func (t *safetensorsTarget) Files(n *model.Network) ([]File, error) {
+	kept, _ := keptBlocks(n)
+	if len(kept) == 0 {
+		return nil, ErrNoBlocks
+	}
+	config, err := t.configFile(kept, nil)
+	if err != nil {
+		return nil, err
+	}
+	var list []hfTensor
+	for _, e := range t.parts(n, kept) {
+		list = append(list, t.bf16(&e, slices.Index(kept, e.block)))
+	}
+	weights, err := t.weightFiles(list)
+	return sorted(slices.Concat(t.copied, []File{config}, weights)), err
 }

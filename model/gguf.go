@@ -28,6 +28,10 @@ func openGGUF(path string) (*Model, error) {
 
 // fromGGUF assembles a model from a parsed GGUF file.
 func fromGGUF(ref string, f *gguf.File) (*Model, error) {
+	f, without, err := fromDeci(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
+	}
 	c, err := ggufConfig(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
@@ -66,14 +70,7 @@ func fromGGUF(ref string, f *gguf.File) (*Model, error) {
 		m.Head = load.matrix("output.weight")
 	}
 	for b := range load.blocks(c.Blocks) {
-		block := Block{
-			AttnNorm: load.vector(fmt.Sprintf("blk.%d.attn_norm.weight", b), c.Hidden),
-			MLPNorm:  load.vector(fmt.Sprintf("blk.%d.ffn_norm.weight", b), c.Hidden),
-		}
-		for k := range NumKinds {
-			block.Layers[k] = load.matrix(LayerName(b, k) + ".weight")
-		}
-		m.Network.Blocks = append(m.Network.Blocks, block)
+		m.Network.Blocks = append(m.Network.Blocks, load.block(b, c.Hidden, without))
 	}
 	if load.err != nil {
 		return nil, load.err
@@ -96,6 +93,31 @@ func fromGGUF(ref string, f *gguf.File) (*Model, error) {
 	}
 	m.Hash, m.Bytes = hex.EncodeToString(load.hash.Sum(nil)), load.bytes
 	return m, nil
+}
+
+// block loads a block, without the sublayers that it has lost.
+func (l *loader) block(b, hidden int, without lost) Block {
+	var block Block
+	if without != nil {
+		block.DropAttn, block.DropMLP = without[b].attn, without[b].mlp
+	}
+	there := func(k Kind) bool { return !block.Drops(k) || without.standsIn(b, k) }
+	if there(AttnQ) {
+		block.AttnNorm = l.vector(fmt.Sprintf("blk.%d.attn_norm.weight", b), hidden)
+	}
+	if there(FFNUp) {
+		block.MLPNorm = l.vector(fmt.Sprintf("blk.%d.ffn_norm.weight", b), hidden)
+	}
+	for k := range NumKinds {
+		block.Layers[k] = &kernels.Matrix{} // in place of what is dropped
+		switch {
+		case !block.Drops(k):
+			block.Layers[k] = l.matrix(LayerName(b, k) + ".weight")
+		case without.standsIn(b, k):
+			l.standIn(b, k)
+		}
+	}
+	return block
 }
 
 // ggufConfig reads the llama.* keys and refuses what the forward pass would get wrong.

@@ -184,7 +184,7 @@ func fromHuggingFace(ref string, config, tok []byte, weights *safetensors.Folder
 	if c.Name == "" {
 		c.Name = strings.TrimPrefix(filepath.Base(ref), "builtin:")
 	}
-	m := &Model{Config: c, Ref: ref, tokenizerJSON: tok}
+	m := &Model{Config: c, Ref: ref, configJSON: config, tokenizerJSON: tok}
 	if m.Tokenizer, err = tokenizer.FromJSON(tok, ref+"/tokenizer.json"); err != nil {
 		return nil, err
 	}

@@ -42,6 +42,9 @@ func (m *Model) Metadata() ([]gguf.KV, error) {
 	return append(kv, tokens...), nil
 }
 
+// HuggingFace gives config.json and tokenizer.json of a model from a Hugging Face folder; they are nil for others.
+func (m *Model) HuggingFace() (config, tokenizer []byte) { return m.configJSON, m.tokenizerJSON }
+
 // GGUF's token types, of llama.cpp's llama_token_type.
 const (
 	normalToken      = int32(1)

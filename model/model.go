@@ -128,6 +128,7 @@ type Model struct {
 	Bytes int64  // of the weights as stored
 
 	gguf          *gguf.File // the source, or nil
+	configJSON    []byte     // of a Hugging Face source
 	tokenizerJSON []byte     // of a Hugging Face source
 	close         func() error
 }
