@@ -31,6 +31,9 @@ func newExport() *cobra.Command {
   gguf                the very bytes that were scored, for llama.cpp and what is built on it
   packed              the same in finch's own file, which also holds sparse layers and integer groups, for finch eval
   safetensors         a Hugging Face folder for transformers: all weights decoded and rounded to bf16
+  compressed-tensors  the same for vLLM, with integer groups of 4 and 8 bits as codes
+  recipe              the types of the layers, for llama-quantize --tensor-type-file
+  evopress            the text files of EvoPress, which finch import reads
 
 The model that the run searched over must still be where it was; levels that are missing from the level database are
 built again.`,
@@ -108,10 +111,14 @@ func compareSize(run *store.Run, recorded int64, format string) string {
 
 // writeWinner writes the files and makes sure of their size.
 func writeWinner(ctx context.Context, w *experiment.Winner, run *store.Run, format, output string) (store.Artifact, error) {
-	writer, err := export.Open(format, w.Model, export.Provenance{
+	p := export.Provenance{
 		Version: version(), Experiment: run.Experiment, Run: run.ID, Seed: uint64(run.Seed), Method: run.Method, Budget: run.Budget,
 		Model: run.ModelHash, Levels: w.Levels, KL: w.Result.KL,
-	})
+	}
+	if l := w.Config.Levels.Sparse; l != nil {
+		p.Center, p.StepWeights = l.Center, l.StepWeights
+	}
+	writer, err := export.Open(format, w.Model, p)
 	if err != nil {
 		return store.Artifact{}, err
 	}
@@ -129,12 +136,17 @@ func writeWinner(ctx context.Context, w *experiment.Winner, run *store.Run, form
 	if a.Path, err = filepath.Abs(output); err != nil {
 		return a, err
 	}
+	a.SHA256, err = writeFiles(ctx, files, output)
+	return a, err
+}
+
+// writeFiles writes a file, or a folder, and returns its SHA-256: of a folder that of what sha256sum prints of its files.
+func writeFiles(ctx context.Context, files []export.File, output string) (string, error) {
 	if len(files) == 1 && files[0].Name == "" {
-		a.SHA256, err = writeFile(ctx, output, files[0])
-		return a, err
+		return writeFile(ctx, output, files[0])
 	}
-	sums := sha256.New() // of what sha256sum prints of the files in the folder
-	err = atomicfile.WriteFolder(output, func(dir string) error {
+	sums := sha256.New()
+	err := atomicfile.WriteFolder(output, func(dir string) error {
 		for _, f := range files {
 			sum, err := writeFile(ctx, filepath.Join(dir, f.Name), f)
 			if err != nil {
@@ -144,8 +156,7 @@ func writeWinner(ctx context.Context, w *experiment.Winner, run *store.Run, form
 		}
 		return nil
 	})
-	a.SHA256 = hex.EncodeToString(sums.Sum(nil))
-	return a, err
+	return hex.EncodeToString(sums.Sum(nil)), err
 }
 
 // writeFile writes one file and returns its SHA-256.

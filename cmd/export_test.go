@@ -58,11 +58,12 @@ func TestExportRefuses(t *testing.T) {
 		code  int
 		words []string
 	}{
-		{[]string{"joint", "--format", "onnx", "-o", "x"}, 2, []string{`--format "onnx"`, "gguf or packed"}},
+		{[]string{"joint", "--format", "onnx", "-o", "x"}, 2, []string{`--format "onnx"`, "gguf, safetensors, packed"}},
 		{[]string{"joint"}, 2, []string{"--output"}},
 		{[]string{"jiont", "-o", "x"}, 2, []string{`"jiont"`, "finch status"}},
 		{[]string{"99", "-o", "x"}, 2, []string{"99", "finch status"}},
-		{[]string{"depth", "--format", "gguf", "-o", "x"}, 1, []string{"depth as gguf", "lost one of its two sublayers", "packed"}},
+		{[]string{"joint", "--format", "recipe", "-o", "x"}, 1, []string{"joint as recipe"}},
+		{[]string{"joint", "--format", "safetensors", "-o", "."}, 1, []string{"files in it"}},
 		{[]string{"depth", "--format", "packed", "-o", "no/such/folder"}, 1, []string{"no/such/folder"}},
 		{[]string{"depth", "--format", "packed", "-o", "."}, 1, []string{"not a regular file"}},
 		{[]string{"depth", "-o", "finch.db"}, 2, []string{"is the database"}},

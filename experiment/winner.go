@@ -15,6 +15,7 @@ import (
 
 // Winner is the network that a run chose.
 type Winner struct {
+	Config  *configs.Experiment
 	Model   *model.Model
 	Network *model.Network
 	Result  store.Result // as the run recorded it
@@ -50,7 +51,7 @@ func (s *Session) Winner(ctx context.Context, r *store.Run) (*Winner, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Winner{Model: m, Result: result}
+	w := &Winner{Config: config, Model: m, Result: result}
 	if w.Network, w.Levels, err = s.assemble(ctx, t, sites, levels); err != nil {
 		return nil, fmt.Errorf("the winner of run %d: %w", r.ID, err)
 	}

@@ -47,22 +47,31 @@ func candidate(t *testing.T, rng *rand.Rand, m *model.Model, target Target, leve
 	n := m.Network.Clone()
 	size := target.Fixed() + int64(2*m.Blocks)*target.Norm()
 	for b := range n.Blocks {
-		for k, dense := range n.Blocks[b].Layers {
-			level, err := compress.ParseLevel(levels[rng.IntN(len(levels))])
-			if err != nil {
-				t.Fatal(err)
-			}
-			layer := compress.Layer{Name: model.LayerName(b, model.Kind(k)), Rows: dense.Rows, Cols: dense.Cols, Weights: make([]float32, dense.Rows*dense.Cols)}
-			kernels.UnpackBlocks(layer.Weights, dense.Format, dense.Data)
-			w, err := compress.Compress(layer, level)
-			if err != nil {
-				t.Fatal(err)
-			}
+		for k := range n.Blocks[b].Layers {
+			level := levels[rng.IntN(len(levels))]
+			w := compressed(t, m, b, model.Kind(k), level)
 			n.Blocks[b].Layers[k] = w
-			size += target.Layer(compress.Describe(layer, level, w))
+			size += target.Layer(compress.Info{Format: w.Format, Rows: w.Rows, Cols: w.Cols, Bytes: w.Bytes(), Sparse: w.Mask != nil})
 		}
 	}
 	return n, size
+}
+
+// compressed is a layer of a model at a level.
+func compressed(t *testing.T, m *model.Model, block int, k model.Kind, name string) *kernels.Matrix {
+	t.Helper()
+	level, err := compress.ParseLevel(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dense := m.Network.Blocks[block].Layers[k]
+	layer := compress.Layer{Name: model.LayerName(block, k), Rows: dense.Rows, Cols: dense.Cols, Weights: make([]float32, dense.Rows*dense.Cols)}
+	kernels.UnpackBlocks(layer.Weights, dense.Format, dense.Data)
+	w, err := compress.Compress(layer, level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 var (

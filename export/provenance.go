@@ -20,6 +20,10 @@ type Provenance struct {
 	Model      string // SHA-256 of the model that was compressed, hexadecimal
 	Levels     string // SHA-256 of the keys that the chosen levels have in the level database, hexadecimal
 	KL         float64
+
+	// The ladder of sparsities that was searched, if there was one.
+	Center      float64
+	StepWeights int64
 }
 
 const (

@@ -60,6 +60,12 @@ var formats = []struct {
 	{"gguf", func(m *model.Model, p Provenance) (Format, error) { return newGGUF(m, p) }},
 	{"safetensors", func(m *model.Model, _ Provenance) (Format, error) { return newSafetensors(m) }},
 	{"packed", func(m *model.Model, _ Provenance) (Format, error) { return newPacked(m) }},
+	{"compressed-tensors", func(m *model.Model, _ Provenance) (Format, error) {
+		f, err := newFolder(m)
+		return &compressedFormat{f}, err
+	}},
+	{"evopress", func(m *model.Model, p Provenance) (Format, error) { return evopressFormat{m, p}, nil }},
+	{"recipe", func(m *model.Model, _ Provenance) (Format, error) { return recipeFormat{m}, nil }},
 }
 
 // Names lists the formats.
