@@ -95,6 +95,8 @@ search = { generations = 1, offspring = 2, survivors = [1], tokens = [128], star
 		{"gguf integers", file, "levels = [\"int2-g32\", \"int3-g64\", \"int4-g32-sym\"]\nbudget = { bits_per_weight = 3.6 }\ntarget = \"packed\"", []string{"packed"}, nil},
 		{"gguf blocks", file, "levels = [\"q4_0\", \"q8_0\", \"drop\"]\nbudget = { drop = 0.34, bits_per_weight = 5 }\ntarget = \"gguf\"\nsearch = { whole_blocks = true }",
 			[]string{"packed", "gguf"}, nil},
+		{"gguf sublayers", file, "levels = [\"q4_0\", \"q8_0\", \"drop\"]\nbudget = { drop = 0.34, bits_per_weight = 5 }\ntarget = \"gguf\"", []string{"packed", "gguf"}, nil},
+		{"gguf sublayers in bytes", file, "levels = [\"q4_0\", \"q8_0\", \"drop\"]\nbudget = { bytes = 110000 }\ntarget = \"gguf\"", []string{"packed", "gguf"}, nil},
 		{"gguf depth", file, "levels = [\"drop\"]\nbudget = { drop = 0.34 }\ntarget = \"packed\"", []string{"packed"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
