@@ -44,8 +44,12 @@ func packedSample(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	files, err := target.Files(n)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var file bytes.Buffer
-	if err := target.Write(&file, n); err != nil {
+	if err := files[0].Write(&file); err != nil {
 		t.Fatal(err)
 	}
 	return file.Bytes()
