@@ -39,7 +39,7 @@ or, with --sparsity and --step-weights, its step on a ladder of sparsities; or a
 block drops: none, attn, mlp or attn+mlp. Two files, one of either kind, are taken together.`,
 		Example: `  finch import layer_drop_config.txt --model llama-3-8b -o dropped.packed
   finch import 3bit.txt --model llama-3-8b --level gptq-int%d-g128 --data book.txt -o 3bit.packed
-  finch import 70.txt --model llama-3-8b --sparsity 0.7 --step-weights 157286 -o 70.packed
+  finch import 70.txt --model llama-3-8b --sparsity 0.7 --step-weights 314572 -o 70.packed
   finch eval 70.packed --base llama-3-8b`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {

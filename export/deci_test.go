@@ -3,6 +3,8 @@ package export
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -140,5 +142,33 @@ func TestDeciIsLlamaOnly(t *testing.T) {
 	}
 	if _, err := target.Dropped(1, true, false); err == nil || !strings.Contains(err.Error(), "gemma model can lose whole blocks only") {
 		t.Errorf("a single sublayer: %v", err)
+	}
+}
+
+// A stand-in that adds something is none: such a file is refused, not run without it.
+func TestStandInsAreZero(t *testing.T) {
+	m := open(t, testmodel.GGUF(t, testmodel.Llama(4, 3, 64, 96, testmodel.Vocab)))
+	target, err := For("gguf", m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"blk.0.attn_output", "blk.1.ffn_down"} {
+		file := content(t, target, without(m, []int{0}, []int{1}))
+		f, err := gguf.Parse(file, "file")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensor, ok := f.Tensor(part + ".weight")
+		if !ok {
+			t.Fatalf("%s is missing", part)
+		}
+		copy(tensor.Data, []byte{0, 0x3c, 0x80, 0x3f}) // 1 in f32; a scale of 1 in q4_0
+		path := filepath.Join(t.TempDir(), "file.gguf")
+		if err := os.WriteFile(path, file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := model.Open(path); err == nil || !strings.Contains(err.Error(), part+" has another shape") {
+			t.Errorf("%s: %v", part, err)
+		}
 	}
 }

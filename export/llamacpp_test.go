@@ -86,7 +86,7 @@ func TestLlamaCppLogits(t *testing.T) {
 				worst, largest = max(worst, math.Abs(got-float64(x))), max(largest, math.Abs(float64(x)))
 			}
 			t.Logf("logits differ by %g of %g", worst, largest)
-			if !(worst <= 1e-4*largest) {
+			if !(worst <= 1e-5*largest) {
 				t.Errorf("logits differ by %g of %g", worst, largest)
 			}
 		})
