@@ -33,7 +33,7 @@ func TestExport(t *testing.T) {
 		if artifact.stdout != "kind,bytes,length(sha256)\npacked,"+size+",64\n" {
 			t.Errorf("artifact: %s", artifact.stdout)
 		}
-		if r := done(t, dir, "eval", name+".packed", "--base", "builtin:finchling", "--chunks", "1"); !strings.Contains(r.stdout, "Mean KLD") {
+		if r := done(t, dir, "eval", name+".packed", "--base", "builtin:finchling", "--chunks", "1"); !strings.Contains(r.stdout, "Mean    KLD: ") {
 			t.Errorf("eval: %s", r.stdout)
 		}
 	}

@@ -31,6 +31,8 @@ func newGenerate() *cobra.Command {
 				return usagef("--temperature %v: write 0 (always the most likely token) or more", s.temperature)
 			case !(s.topP > 0 && s.topP <= 1):
 				return usagef("--top-p %v: write a number above 0 and up to 1", s.topP)
+			case s.topK < 0:
+				return usagef("--top-k %d: write a number of tokens, or 0 for all", s.topK)
 			}
 			path, err := kernelPath(c)
 			if err != nil {
@@ -48,6 +50,7 @@ func newGenerate() *cobra.Command {
 	c.Flags().IntVarP(&tokens, "tokens", "n", 128, "how many tokens to add at most")
 	c.Flags().Float64Var(&s.temperature, "temperature", 0.8, "randomness; 0 takes the most likely token")
 	c.Flags().Float64Var(&s.topP, "top-p", 0.95, "sample from the smallest set of tokens with this probability")
+	c.Flags().IntVar(&s.topK, "top-k", 0, "and from no more than so many of the likeliest; 0: no limit")
 	c.Flags().Uint64Var(&s.seed, "seed", 1, "seed of the random draws")
 	return c
 }
@@ -91,9 +94,11 @@ func generate(c *cobra.Command, m *model.Model, path *kernels.Path, s sampler, p
 	return nil
 }
 
-// sampler draws tokens by nucleus sampling (Holtzman et al., arXiv 1904.09751).
+// sampler draws tokens by nucleus sampling (Holtzman et al., arXiv 1904.09751), of the topK likeliest ones if that is not 0 (Fan et
+// al., arXiv 1805.04833).
 type sampler struct {
 	temperature, topP float64
+	topK              int
 	seed              uint64
 }
 
@@ -112,13 +117,18 @@ func (s sampler) sample(logits []float32, position int) int32 {
 		id int32
 		p  float64
 	}
-	choices, sum := make([]choice, len(logits)), 0.0
+	choices := make([]choice, len(logits))
 	for i, l := range logits {
-		p := math.Exp(float64(l-logits[best]) / s.temperature)
-		choices[i] = choice{int32(i), p}
-		sum += p
+		choices[i] = choice{int32(i), math.Exp(float64(l-logits[best]) / s.temperature)}
 	}
 	slices.SortStableFunc(choices, func(a, b choice) int { return cmp.Compare(b.p, a.p) })
+	if s.topK > 0 {
+		choices = choices[:min(s.topK, len(choices))]
+	}
+	sum := 0.0
+	for _, c := range choices {
+		sum += c.p
+	}
 	nucleus, n := 0.0, 0
 	for n < len(choices) && nucleus < s.topP*sum {
 		nucleus += choices[n].p

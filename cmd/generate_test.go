@@ -84,6 +84,23 @@ func TestGenerateSampled(t *testing.T) {
 	}
 }
 
+// TestGenerateTopK leaves one token to choose from, and then as many as there are.
+func TestGenerateTopK(t *testing.T) {
+	with := func(flags ...string) string {
+		r := inProcess(append([]string{"generate", "builtin:finchling", "--prompt", prompt, "--tokens", "12"}, flags...)...)
+		if r.code != 0 {
+			t.Fatalf("exit code %d\n%s", r.code, r.stderr)
+		}
+		return r.stdout
+	}
+	if got, want := with("--top-k", "1", "--temperature", "2"), with("--temperature", "0"); got != want {
+		t.Errorf("--top-k 1 gives %q, the likeliest tokens are %q", got, want)
+	}
+	if got, want := with("--top-k", "1000000"), with(); got != want {
+		t.Errorf("with as many as there are: %q, with no limit: %q", got, want)
+	}
+}
+
 // TestGenerateEdges are prompts at the borders of the context.
 func TestGenerateEdges(t *testing.T) {
 	if r := inProcess("generate", "builtin:finchling", "--tokens", "3"); r.code != 0 || r.stdout == "\n" {

@@ -41,7 +41,7 @@ be computed. That holds for --fresh too; with --no-memo everything is computed.`
 			if err != nil {
 				return err
 			}
-			return run(c, file, fresh, noMemo)
+			return run(c, file, fresh, noMemo, func(db *store.DB) error { return printSummary(c, db) })
 		},
 	}
 	c.Flags().StringVar(&only, "only", "", "run only the experiment with this name")
@@ -90,7 +90,8 @@ func levelTrait(name string) (configs.Trait, error) {
 	return configs.ParseLevel(name)
 }
 
-func run(c *cobra.Command, file *configs.File, fresh, noMemo bool) error {
+// run runs what is not done of a file, and then reports on it.
+func run(c *cobra.Command, file *configs.File, fresh, noMemo bool, report func(*store.DB) error) error {
 	ctx, path := c.Context(), database(c)
 	session, err := newSession(c)
 	if err != nil {
@@ -115,7 +116,7 @@ func run(c *cobra.Command, file *configs.File, fresh, noMemo bool) error {
 		return err
 	}
 	if len(jobs) > 0 {
-		if err := printPlans(c, session, tasks(jobs)); err != nil {
+		if err := printPlans(c, session, tasksOf(jobs)); err != nil {
 			return err
 		}
 	}
@@ -145,7 +146,7 @@ func run(c *cobra.Command, file *configs.File, fresh, noMemo bool) error {
 	if len(jobs) == 0 {
 		fmt.Fprintf(c.ErrOrStderr(), "all %d runs are done already; --fresh starts anew\n", done)
 	}
-	return printSummary(c, session.DB)
+	return report(session.DB)
 }
 
 // openForWriting locks a database and gives it to a session, until release.
@@ -186,7 +187,7 @@ type job struct {
 	seeds []uint64
 }
 
-func tasks(jobs []job) []*experiment.Task {
+func tasksOf(jobs []job) []*experiment.Task {
 	list := make([]*experiment.Task, len(jobs))
 	for i, j := range jobs {
 		list[i] = j.task

@@ -19,6 +19,9 @@ func (e *Experiment) Canonical() []byte {
 		"group":        s.Group,
 		"whole_blocks": s.WholeBlocks,
 	}
+	if s.Start != StartRandom { // left out otherwise, as before there was a choice
+		search["start"] = s.Start
+	}
 	if s.Fitness == TopKKL {
 		search["top_k"] = s.TopK
 	}

@@ -52,6 +52,7 @@ func TestCanonicalIsStable(t *testing.T) {
 		{"search.generations", "0x10"},
 		{"search.survivors", "[2, 1]"},
 		{"search.tokens", "[1024, 2048]"},
+		{"search.start", `"uniform"`},
 		{"search.whole_blocks", "true"},
 	}
 	rng := rand.New(rand.NewPCG(1, 2))

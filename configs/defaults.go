@@ -22,6 +22,7 @@ func newExperiment(doc *document) *Experiment {
 			Fitness:     KL,
 			TopK:        512, // fewer ignore too much of the tail
 			Starts:      1,
+			Start:       StartRandom,
 			Group:       GroupSize,
 		},
 		doc: doc,

@@ -28,7 +28,7 @@ func (f *File) Find(name string) (*Experiment, error) {
 type Experiment struct {
 	Name        string // fit for a file name
 	Seeds       []uint64
-	Model       string // a path, a Hugging Face folder, or builtin:finchling, as written
+	Model       string // a path, a Hugging Face folder, builtin:finchling or hf://ORG/NAME, as written
 	Calibration Text   // the tokens that candidates are scored on
 	Evaluation  Text   // the tokens that winners and baselines are measured on
 	Statistics  Statistics
@@ -50,7 +50,7 @@ const (
 
 // Text is a stretch of tokens. Only whole sequences are used.
 type Text struct {
-	Data     string // builtin:calibration, builtin:evaluation or a path
+	Data     string // builtin:calibration, builtin:evaluation, a path or hf://datasets/…, perhaps with #FIELD
 	Tokens   int
 	Sequence int // tokens per sequence
 }
@@ -103,6 +103,12 @@ const (
 	TopKKL = "topk-kl" // KL over the TopK most probable tokens of the dense model
 )
 
+// Where a search begins.
+const (
+	StartRandom  = "random"  // at the best of some random candidates
+	StartUniform = "uniform" // at the candidate that method uniform finds
+)
+
 // Group rules: between which layers a mutation trades levels.
 const (
 	GroupSize = "size" // layers of equal size
@@ -120,6 +126,7 @@ type Search struct {
 	Fitness     string // KL, PPL or TopKKL
 	TopK        int    // for TopKKL
 	Starts      int    // random candidates that the first parent is chosen from
+	Start       string // StartRandom, or StartUniform for the baseline as the only one
 	StartTokens int    // tokens each of them is scored on
 	Group       string // GroupSize, GroupName or GroupNone
 	WholeBlocks bool   // drop attention and MLP of a block together

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 )
@@ -20,7 +21,7 @@ func Restore(name string, seeds []uint64, canonical []byte) (*Experiment, error)
 			Sparsity, Drop float64
 		}
 		Search struct {
-			Method, Fitness, Group         string
+			Method, Fitness, Group, Start  string
 			Generations, Offspring, Starts int
 			Survivors, Tokens              []int
 			StartTokens                    int  `json:"start_tokens"`
@@ -42,7 +43,7 @@ func Restore(name string, seeds []uint64, canonical []byte) (*Experiment, error)
 		Search: Search{
 			Method: c.Search.Method, Generations: c.Search.Generations, Offspring: c.Search.Offspring, Survivors: c.Search.Survivors,
 			Tokens: c.Search.Tokens, Fitness: c.Search.Fitness, TopK: c.Search.TopK, Starts: c.Search.Starts,
-			StartTokens: c.Search.StartTokens, Group: c.Search.Group, WholeBlocks: c.Search.WholeBlocks,
+			Start: cmp.Or(c.Search.Start, StartRandom), StartTokens: c.Search.StartTokens, Group: c.Search.Group, WholeBlocks: c.Search.WholeBlocks,
 		},
 	}
 	if json.Unmarshal(c.Levels, &e.Levels.Names) != nil && json.Unmarshal(c.Levels, &ladder) == nil && ladder.Sparse != nil {

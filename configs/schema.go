@@ -156,6 +156,10 @@ func (d Decoder) searchFields() []field {
 			e.Search.Starts, err = s.count(1, maxOffspring)
 			return err
 		}},
+		{key: "start", set: func(e *Experiment, s setting) (err error) {
+			e.Search.Start, err = s.choice([]string{StartRandom, StartUniform})
+			return err
+		}},
 		{key: "start_tokens", set: func(e *Experiment, s setting) (err error) {
 			e.Search.StartTokens, err = s.count(1, maxTokens)
 			return err

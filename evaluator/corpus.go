@@ -63,6 +63,44 @@ func NewChunks(ids []int32, context, limit int, bos int32) (*Corpus, error) {
 	return c, nil
 }
 
+// windowStep is what llama.cpp rounds the length of a context up to.
+const windowStep = 256
+
+// NewWindows cuts a text as llama.cpp's perplexity program does with --ppl-stride: overlapping windows of about context +
+// stride/2 tokens, each stride tokens after the one before it, of which the last stride tokens are scored. A BOS token is in
+// front of the text and nowhere else.
+func NewWindows(ids []int32, context, stride, limit int, bos int32) (*Corpus, error) {
+	if bos >= 0 {
+		ids = append([]int32{bos}, ids...)
+	}
+	length := Window(context, stride)
+	n := max(len(ids)-length+stride-1, 0) / stride
+	if n == 0 {
+		return nil, fmt.Errorf("the text has %d tokens, a stride needs more than the %d of its window: give a longer text", len(ids), length)
+	}
+	if limit > 0 {
+		n = min(n, limit)
+	}
+	var tokens []int32
+	for i := range n {
+		tokens = append(tokens, ids[i*stride:i*stride+length]...)
+	}
+	c, err := NewCorpus(tokens, len(tokens), length, -1)
+	if err != nil {
+		return nil, err
+	}
+	c.From = length - stride - 1
+	return c, nil
+}
+
+// Window is how many tokens a network sees at a time with a stride.
+func Window(context, stride int) int {
+	return (context + stride/2 + windowStep - 1) / windowStep * windowStep
+}
+
+// positions is how many of each whole sequence are scored.
+func (c *Corpus) positions() int { return c.Sequence - 1 - c.From }
+
 // Len is the number of sequences.
 func (c *Corpus) Len() int { return len(c.Tokens) / c.Sequence }
 

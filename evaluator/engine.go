@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/finch-llm/finch/internal/mmap"
 	"github.com/finch-llm/finch/kernels"
@@ -64,6 +65,9 @@ type Options struct {
 	// Teacher is the model to compare with, the dense model itself if nil. It must have the same vocabulary.
 	Teacher *model.Model
 
+	// Base is what was kept of a model to compare with, instead of Teacher. Only its own corpus can be scored.
+	Base *Base
+
 	// NoTeacher compares with the text only: KL and same tops are not computed.
 	NoTeacher bool
 
@@ -108,10 +112,16 @@ func New(m *model.Model, o Options) (*Engine, error) {
 	if o.Teacher != nil {
 		e.teacher = o.Teacher
 	}
-	if o.NoTeacher {
+	switch {
+	case o.Base != nil:
 		e.teacher = nil
-	} else if e.teacher.Vocab != m.Vocab {
-		return nil, fmt.Errorf("%s has a vocabulary of %d tokens, %s one of %d: they cannot be compared", m.Ref, m.Vocab, e.teacher.Ref, e.teacher.Vocab)
+		if o.Base.head.Rows != m.Vocab {
+			return nil, differentVocabularies(m, o.Base.Model, o.Base.head.Rows)
+		}
+	case o.NoTeacher:
+		e.teacher = nil
+	case e.teacher.Vocab != m.Vocab:
+		return nil, differentVocabularies(m, e.teacher.Ref, e.teacher.Vocab)
 	}
 	e.cache = e.newCache()
 	for range max(o.Workers, 1) {
@@ -123,6 +133,10 @@ func New(m *model.Model, o Options) (*Engine, error) {
 		e.workers = append(e.workers, w)
 	}
 	return e, nil
+}
+
+func differentVocabularies(m *model.Model, other string, vocab int) error {
+	return fmt.Errorf("%s has a vocabulary of %d tokens, %s one of %d: they cannot be compared", m.Ref, m.Vocab, other, vocab)
 }
 
 func (e *Engine) newCache() *cache {
@@ -160,37 +174,19 @@ func (e *Engine) Path() string { return e.options.Path.Name() }
 // Score runs every network over the slice, against the dense model. Networks and slice are only read, and must not change
 // while the engine is in use.
 func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Slice) ([]Score, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for i, n := range networks {
-		if len(n.Blocks) != e.model.Blocks {
-			return nil, fmt.Errorf("scoring: network %d has %d blocks, %s has %d", i, len(n.Blocks), e.model.Ref, e.model.Blocks)
-		}
-	}
-	if len(networks) == 0 || len(slice.Sequences) == 0 {
-		return make([]Score, len(networks)), nil
-	}
-	targets, err := e.prepare(ctx, slice)
-	if err != nil {
-		return nil, err
-	}
 	scores := make([]Score, len(networks))
 	for i := range scores {
 		scores[i].Sequences = make([]Sums, len(slice.Sequences))
 		scores[i].Tokens = slice.Tokens
 	}
-	p := &pass{
-		engine: e, runner: func(w *worker) *model.Runner { return w.runner }, hidden: e.model.Hidden, cache: e.cache,
-		tree: newTree(networks, !e.options.Apart), group: headGroup,
-	}
-	p.finish = func(w *worker, u *unit, done []arrival) error {
-		e.head(w, p, u, done, targets, scores)
+	times, err := e.score(ctx, networks, slice, func(network, i int, p positions) error {
+		scores[network].Sequences[i] = total(p.scores)
 		return nil
-	}
-	if err := e.run(ctx, p, slice); err != nil {
+	})
+	if err != nil {
 		return nil, err
 	}
-	for i, t := range p.times() {
+	for i, t := range times {
 		scores[i].Time = t
 		for _, s := range scores[i].Sequences {
 			scores[i].add(s)
@@ -199,18 +195,70 @@ func (e *Engine) Score(ctx context.Context, networks []*model.Network, slice Sli
 	return scores, nil
 }
 
-// run runs a pass over a slice, all of it at once, or in waves if the weights are streamed.
+// positions are the scored positions of a sequence as a network sees them. Both slices are used again afterwards.
+type positions struct {
+	hidden []float32 // states after the final norm [positions, hidden]
+	scores []kernels.TokenScore
+}
+
+// score runs networks over a slice. take gets each network's positions in the slice's i-th sequence; different ones at the same
+// time. It returns how long each network took.
+func (e *Engine) score(ctx context.Context, networks []*model.Network, slice Slice, take func(network, i int, p positions) error) ([]time.Duration, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, n := range networks {
+		if len(n.Blocks) != e.model.Blocks {
+			return nil, fmt.Errorf("scoring: network %d has %d blocks, %s has %d", i, len(n.Blocks), e.model.Ref, e.model.Blocks)
+		}
+	}
+	if len(networks) == 0 || len(slice.Sequences) == 0 {
+		return nil, nil
+	}
+	targets, err := e.prepare(ctx, slice)
+	if err != nil {
+		return nil, err
+	}
+	p := &pass{
+		engine: e, runner: func(w *worker) *model.Runner { return w.runner }, hidden: e.model.Hidden, cache: e.cache,
+		tree: newTree(networks, !e.options.Apart), group: headGroup,
+	}
+	p.finish = func(w *worker, u *unit, done []arrival) error { return e.head(w, p, u, done, targets, take) }
+	if err := e.run(ctx, p, slice); err != nil {
+		return nil, err
+	}
+	return p.times(), nil
+}
+
+// run runs a pass over a slice.
 func (e *Engine) run(ctx context.Context, p *pass, slice Slice) error {
 	if p.cache != nil {
 		p.cache.attach(p.tree)
 	}
-	p.corpus = slice.Corpus
-	limit, run := unitTokens, p.run
-	if e.options.Memory > 0 && p.tree.bytes() > e.options.Memory {
+	p.corpus, p.text = slice.Corpus, slice.Corpus.ids
+	p.units = e.units(slice, e.unitTokens(p, slice.Tokens))
+	return e.execute(ctx, p)
+}
+
+// unitTokens is how many tokens the units of a pass over so many may have.
+func (e *Engine) unitTokens(p *pass, tokens int) int {
+	limit := unitTokens
+	if e.streams(p) {
 		limit = int(min(unitTokens, e.options.wave()/int64(4*p.hidden*(p.tree.leaves+1))))
+	}
+	return min(limit, tokens*len(p.tree.leaf)/len(e.workers))
+}
+
+// streams says whether the networks of a pass have more weights than may stay in memory.
+func (e *Engine) streams(p *pass) bool {
+	return e.options.Memory > 0 && p.tree.bytes() > e.options.Memory
+}
+
+// execute runs the units of a pass, all at once, or in waves if the weights are streamed.
+func (e *Engine) execute(ctx context.Context, p *pass) error {
+	run := p.run
+	if e.streams(p) {
 		run = p.runStreaming
 	}
-	p.units = e.units(slice, min(limit, slice.Tokens*len(p.tree.leaf)/len(e.workers)))
 	if err := run(ctx); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -243,21 +291,21 @@ func cut(sequences []int, length, tokens int) []unit {
 	return units
 }
 
-// head scores networks that have passed their last block, all positions of a unit together; sums of sequences into scores.
-func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, t *targets, scores []Score) {
+// head scores networks that have passed their last block, all positions of a unit together, and hands them to take.
+func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, t *targets, take func(network, i int, p positions) error) error {
 	first, width := p.corpus.From, e.model.Hidden
 	n := u.length - 1 - first // positions of each sequence
 	if n <= 0 {
-		return
+		return nil
 	}
-	positions := len(u.sequences) * n
+	all := len(u.sequences) * n
 	w.next = w.next[:0]
 	for _, sequence := range u.sequences {
 		w.next = append(w.next, p.corpus.ids(sequence)[first+1:u.length]...)
 	}
 	in := kernels.ScoreInput{
-		Tokens: positions, Head: e.model.Head, Softcap: float32(e.model.FinalSoftcap), Targets: w.next,
-		Teacher: t.gather(&w.targets, u.sequences, first, n),
+		Tokens: all, Head: e.model.Head, Softcap: float32(e.model.FinalSoftcap), Targets: w.next,
+		Teacher: t.gather(&w.targets, u.sequences, n),
 	}
 	out := make([][]kernels.TokenScore, len(done))
 	for d, a := range done {
@@ -266,21 +314,24 @@ func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, t *targets, s
 			at := (i*u.length + first) * width
 			copy(a.x[i*n*width:], a.x[at:at+n*width])
 		}
-		in.Hidden = append(in.Hidden, a.x[:positions*width])
-		if len(w.scores[d]) < positions {
-			w.scores[d] = make([]kernels.TokenScore, positions)
+		in.Hidden = append(in.Hidden, a.x[:all*width])
+		if len(w.scores[d]) < all {
+			w.scores[d] = make([]kernels.TokenScore, all)
 		}
-		out[d] = w.scores[d][:positions]
+		out[d] = w.scores[d][:all]
 	}
 	w.runner.Worker().Score(out, in)
 	for d, a := range done {
 		for i := range u.sequences {
-			sums := total(out[d][i*n:(i+1)*n], in.Teacher, i*n)
+			seen := positions{in.Hidden[d][i*n*width : (i+1)*n*width], out[d][i*n : (i+1)*n]}
 			for _, network := range p.tree.nodes[a.node].networks {
-				scores[network].Sequences[u.first+i] = sums
+				if err := take(network, u.first+i, seen); err != nil {
+					return err
+				}
 			}
 		}
 	}
+	return nil
 }
 
 // each runs n tasks on the workers and returns the first error by task number, wrapped with what they are for. Nothing is

@@ -24,7 +24,8 @@ type pass struct {
 	hidden int    // width of a residual stream
 	cache  *cache // nil: none
 	tree   *tree
-	corpus *Corpus
+	corpus *Corpus                    // that the cache's streams belong to
+	text   func(sequence int) []int32 // with as many tokens as its unit takes, or fewer: then zeros follow
 	units  []unit
 	group  int // so many networks at most are finished together
 	stream bool
@@ -48,9 +49,9 @@ type pass struct {
 	where    int             // that unit
 }
 
-// unit is some sequences of a corpus, run together, each cut to the same length.
+// unit is some sequences of a text, run together, each cut or filled up to the same length.
 type unit struct {
-	sequences []int // of the corpus
+	sequences []int // of the text
 	first     int   // the first one's place in the slice
 	length    int   // tokens of each
 }
@@ -188,9 +189,9 @@ func (p *pass) begin(ctx context.Context, w *worker, u int) {
 	if !p.compute[u][0] {
 		return
 	}
-	ids := make([]int32, 0, text.tokens())
-	for _, s := range text.sequences {
-		ids = append(ids, p.corpus.ids(s)[:text.length]...)
+	ids := make([]int32, text.tokens())
+	for i, s := range text.sequences {
+		copy(ids[i*text.length:(i+1)*text.length], p.text(s))
 	}
 	x := p.engine.pool.get(values)
 	if err := p.runner(w).Embed(x, ids, text.length); err != nil {

@@ -17,16 +17,16 @@ type Sums struct {
 	Positions int
 }
 
-// total sums the scores of one sequence's positions, which are those from first on of the teacher's.
-func total(scores []kernels.TokenScore, teacher *kernels.TeacherTargets, first int) Sums {
+// total sums the scores of one sequence's positions.
+func total(scores []kernels.TokenScore) Sums {
 	sums := Sums{Positions: len(scores)}
-	for i, s := range scores {
+	for _, s := range scores {
 		sums.KL += s.KL
 		sums.KL2 += s.KL * s.KL
 		sums.TopKL += s.TopKL
 		sums.NLL += s.NLL
 		sums.NLL2 += s.NLL * s.NLL
-		if teacher != nil && s.Top == teacher.Top[first+i] {
+		if s.Top == s.TeacherTop {
 			sums.Same++
 		}
 	}

@@ -41,7 +41,7 @@ func (e *Engine) Statistics(ctx context.Context, c *Calibration) error {
 	if last < 0 {
 		return nil
 	}
-	streams, err := newVectors(c.Corpus, e.model.Hidden, e.options.Targets, e.options.Scratch)
+	streams, err := newVectors(c.Corpus, c.Corpus.Sequence*e.model.Hidden, e.options.Targets, e.options.Scratch)
 	if err != nil {
 		return err
 	}

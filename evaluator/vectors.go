@@ -15,11 +15,11 @@ type vectors struct {
 	scratch *mmap.Scratch
 }
 
-// newVectors makes room for one vector of a sequence's tokens · hidden values for each sequence of a corpus: on disk if they
-// take more than limit bytes, if there is one, and there is a folder.
-func newVectors(c *Corpus, hidden int, limit int64, dir string) (*vectors, error) {
-	v := &vectors{width: c.Sequence * hidden}
-	if bytes := 4 * int64(c.Len()) * int64(v.width); dir != "" && limit > 0 && bytes > limit {
+// newVectors makes room for one vector of so many values for each sequence of a corpus: on disk if they take more than limit
+// bytes, if there is one, and there is a folder.
+func newVectors(c *Corpus, values int, limit int64, dir string) (*vectors, error) {
+	v := &vectors{width: values}
+	if bytes := 4 * int64(c.Len()) * int64(values); dir != "" && limit > 0 && bytes > limit {
 		scratch, err := mmap.NewScratch(dir, bytes)
 		if err != nil {
 			return nil, fmt.Errorf("keeping hidden states: %w", err)

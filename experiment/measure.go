@@ -14,17 +14,15 @@ import (
 // measure scores the winner, the baseline at the same budget and the dense model on the evaluation text, which no search
 // ever sees, and records the three.
 func (r *run) measure(ctx context.Context, winner search.Candidate) error {
-	baseline, err := search.New("uniform", r.Space, r.settings, r.seed)
+	naive, err := r.uniform(r.settings)
 	if err != nil {
 		return r.Config.Errorf("budget", "no baseline: %v", err)
 	}
-	batch, _ := baseline.Ask()
-	naive := batch.Candidates[0]
 	costs := make([]cost, 3)
 	for i, c := range []struct {
 		what   string
 		genome search.Genome
-	}{{"winner", winner.Genome}, {"baseline", naive.Genome}} {
+	}{{"winner", winner.Genome}, {"baseline", naive}} {
 		if costs[i], err = r.count(c.genome); err != nil {
 			return r.Config.Errorf("budget", "the %s cannot be written: %v: allow more, or add smaller levels", c.what, err)
 		}
@@ -32,7 +30,7 @@ func (r *run) measure(ctx context.Context, winner search.Candidate) error {
 	if costs[2], err = r.dense(); err != nil {
 		return err
 	}
-	networks := []*model.Network{r.Network(winner.Genome), r.Network(naive.Genome), &r.Model.Network}
+	networks := []*model.Network{r.Network(winner.Genome), r.Network(naive), &r.Model.Network}
 	scores, err := r.engine.Score(ctx, networks, r.Evaluation.Whole())
 	if err != nil {
 		return err
@@ -49,7 +47,7 @@ func (r *run) measure(ctx context.Context, winner search.Candidate) error {
 	won.Candidate = int64(winner.ID + 1)
 	difference := evaluator.PairedKL(&scores[0], &scores[1])
 	won.PairedDifference, won.PairedError = difference.Mean, difference.Half
-	won.Genome, results[1].Genome = winner.Genome.String(), naive.Genome.String()
+	won.Genome, results[1].Genome = winner.Genome.String(), naive.String()
 	for i, result := range results {
 		result.FileBytes, result.BitsPerWeight, result.Nonzeros = costs[i].file, r.bitsPerWeight(costs[i]), costs[i].nonzeros
 		if err := r.DB.PutResult(ctx, r.id, result); err != nil {

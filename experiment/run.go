@@ -247,10 +247,23 @@ func (r *run) complete(ctx context.Context) (search.Settings, error) {
 		}
 	}
 	set, err := search.Complete(r.Space, set)
+	if err == nil && r.Config.Search.Start == configs.StartUniform {
+		set.Start.Genome, err = r.uniform(set)
+	}
 	if err != nil {
 		return set, r.Config.Errorf("search", "%v", err)
 	}
 	return set, nil
+}
+
+// uniform is the baseline at the same budget.
+func (r *run) uniform(set search.Settings) (search.Genome, error) {
+	baseline, err := search.New("uniform", r.Space, set, r.seed)
+	if err != nil {
+		return nil, err
+	}
+	batch, _ := baseline.Ask()
+	return batch.Candidates[0].Genome, nil
 }
 
 // influenceSequences is how many sequences block influence is averaged over: cosines of hidden states vary little from

@@ -91,11 +91,7 @@ func (s *Session) corpus(m *model.Model, t configs.Text) (*evaluator.Corpus, err
 	if t.Sequence > m.Context {
 		return nil, fmt.Errorf("sequences of %d tokens exceed the model's context of %d: write sequence = %d or less", t.Sequence, m.Context, m.Context)
 	}
-	source, err := text.Parse(t.Data)
-	if err != nil {
-		return nil, err
-	}
-	ids, err := text.Tokens(m.Tokenizer, source.Documents(), t.Tokens)
+	ids, err := tokens(m, t.Data, t.Tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +104,15 @@ func (s *Session) corpus(m *model.Model, t configs.Text) (*evaluator.Corpus, err
 	}
 	s.corpora[key] = c
 	return c, nil
+}
+
+// tokens reads a text as a model sees it, up to a number of tokens or somewhat more.
+func tokens(m *model.Model, data string, limit int) ([]int32, error) {
+	source, err := text.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return text.Tokens(m.Tokenizer, source.Documents(), limit)
 }
 
 // options are those that all engines have.

@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -34,6 +35,33 @@ func BenchmarkMatMul(b *testing.B) {
 				}
 				reportFLOPs(b, 2*tokens*float64(s.rows)*float64(s.cols))
 			})
+		}
+	}
+}
+
+// BenchmarkDecode has as few tokens as generation: the bytes of W per second stand beside those of only looking for a byte, the
+// bound that memory sets.
+func BenchmarkDecode(b *testing.B) {
+	const rows, cols = 4096, 4096
+	ones := bytes.Repeat([]byte{1}, 256<<20) // memory never written to would be one page, in cache
+	b.Run("bound", func(b *testing.B) {
+		b.SetBytes(int64(len(ones)))
+		for b.Loop() {
+			bytes.IndexByte(ones, 0)
+		}
+	})
+	for _, f := range []Format{F32, BF16, Q8_0, Q4_0, Q4_K, Q6_K, IntGroup{3, 64, false}.Format()} {
+		m := randomMatrix(rand.New(rand.NewPCG(1, 1)), f, rows, cols, 1)
+		for _, p := range Paths() {
+			for _, tokens := range []int{1, 4} {
+				b.Run(fmt.Sprintf("%s/%v/%d", p.Name(), f, tokens), func(b *testing.B) {
+					x, dst, w := normals(rand.New(rand.NewPCG(1, 1)), tokens*cols), make([]float32, tokens*rows), p.NewWorker()
+					b.SetBytes(m.Bytes())
+					for b.Loop() {
+						w.MatMul(dst, x, tokens, m)
+					}
+				})
+			}
 		}
 	}
 }

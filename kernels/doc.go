@@ -21,7 +21,7 @@
 //
 // Every output of MatMul is one chain over the columns in order (in pairs for bf16), whatever the number of tokens, their
 // place in the batch, or the tiles: dst[t][n] depends on row t of x and row n of W alone, bit for bit. Attention likewise:
-// a query's result depends on its position, not on the queries beside it. Score adds over the vocabulary in blocks of
+// a query's result depends on its position and window, not on the queries beside it. Score adds over the vocabulary in blocks of
 // fixed size, in sixteen float64 lanes that are then added pairwise. Other reductions use the same sixteen lanes. So a
 // sequence scores the same alone and in company, and a prefix computed earlier can be reused.
 //
@@ -32,5 +32,5 @@
 // that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008.
 //
 // Functions check shapes and panic where they do not fit: that is an error of the program. They do not check values:
-// NaN and infinity come out as NaN or infinity.
+// NaN and infinity come out as NaN or infinity, but a soft cap takes infinity for the largest value.
 package kernels

@@ -40,7 +40,10 @@ FN void raise_scale(struct head_state *state, const float *s, int64_t first, int
 // teacher and top_k are constants where this is inlined.
 FN void fold(struct head_state *state, const float *s, const float *t, int64_t first, int64_t n, const int teacher,
              const int top_k) {
-  if (state->target >= first && state->target < first + n) state->target_logit = s[state->target - first];
+  if (state->target >= first && state->target < first + n) {
+    state->target_logit = s[state->target - first];
+    if (teacher) state->teacher_logit = t[state->target - first];
+  }
   raise_scale(state, s, first, n);
   const vec scale = v_set(state->scale), teacher_scale = v_set(state->teacher_scale), kth = v_set(state->kth);
   const vec zero = v_set(0);

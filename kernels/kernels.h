@@ -74,6 +74,7 @@ struct head_state {
   float kth;            // the teacher's k-th largest logit, given
   float max;            // the largest s
   float target_logit;   // s of the target, once seen
+  float teacher_logit;  // t of the target, likewise
   int32_t top;          // the index of the largest s
   int32_t target;       // given; -1 for none
 };

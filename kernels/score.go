@@ -38,7 +38,9 @@ type TokenScore struct {
 	// TopKL is the same over the teacher's k likeliest tokens (all that equal the k-th) and one more outcome for the
 	// rest together.
 	TopKL float64
-	Top   int32 // the student's likeliest token
+
+	TeacherNLL      float64 // −log p(target); 0 without target or teacher
+	Top, TeacherTop int32   // the likeliest token of each; no teacher's is −1
 }
 
 // Logits are held for at most scoreTokens × scoreVocab tokens and vocabulary entries, 1 MiB for each model.
@@ -65,8 +67,8 @@ func (w *Worker) Score(out [][]TokenScore, in ScoreInput) {
 	}
 	if t := in.Teacher; t != nil {
 		check(t.Head.Rows == in.Head.Rows, "teacher's vocabulary is %d, student's %d", t.Head.Rows, in.Head.Rows)
-		check(len(t.Hidden) == n*t.Head.Cols && len(t.LSE) == n && (t.KthLogit == nil || len(t.KthLogit) == n),
-			"teacher of %d tokens: Hidden has %d values, LSE %d, KthLogit %d", n, len(t.Hidden), len(t.LSE), len(t.KthLogit))
+		check(len(t.Hidden) == n*t.Head.Cols && len(t.LSE) == n && len(t.Top) == n && (t.KthLogit == nil || len(t.KthLogit) == n),
+			"teacher of %d tokens: Hidden has %d values, LSE %d, Top %d, KthLogit %d", n, len(t.Hidden), len(t.LSE), len(t.Top), len(t.KthLogit))
 		t.Head.check()
 	}
 	for first := 0; first < n; first += scoreTokens {
@@ -193,12 +195,16 @@ func logSumExp(s *C.struct_head_state) float64 {
 // rounding of a large e^t cancels where t − s is large for all t.
 func finish(s *C.struct_head_state, teacher *TeacherTargets, token int) TokenScore {
 	lse := logSumExp(s)
-	score := TokenScore{Top: int32(s.top)}
+	score := TokenScore{Top: int32(s.top), TeacherTop: -1}
 	if s.target >= 0 {
 		score.NLL = lse - float64(s.target_logit)
 	}
 	if teacher == nil {
 		return score
+	}
+	score.TeacherTop = teacher.Top[token]
+	if s.target >= 0 {
+		score.TeacherNLL = teacher.LSE[token] - float64(s.teacher_logit)
 	}
 	sum := float64(s.teacher_sum)
 	shift := teacher.LSE[token] - lse

@@ -29,6 +29,7 @@ func naiveScore(s, t []float32, target int32, k int) TokenScore {
 	}
 	if target >= 0 {
 		score.NLL = lseS - float64(s[target])
+		score.TeacherNLL = lseT - float64(t[target])
 	}
 	kth := math.Inf(-1)
 	if k < len(t) {
@@ -90,10 +91,11 @@ func TestScore(t *testing.T) {
 					row, teacherRow := s[i*c.vocab:(i+1)*c.vocab], te[i*c.vocab:(i+1)*c.vocab]
 					want := naiveScore(row, teacherRow, targets[i], c.k)
 					near(t, "NLL", i, got[i].NLL, want.NLL, 2e-6)
+					near(t, "teacher's NLL", i, got[i].TeacherNLL, want.TeacherNLL, 2e-6)
 					near(t, "KL", i, got[i].KL, want.KL, 2e-6*(1+want.KL))
 					near(t, "TopKL", i, got[i].TopKL, want.TopKL, 2e-6*(1+want.KL))
 					near(t, "top", i, float64(got[i].Top), float64(want.Top), 0)
-					near(t, "teacher's top", i, float64(teacher.Top[i]), float64(naiveScore(teacherRow, teacherRow, -1, 1).Top), 0)
+					near(t, "teacher's top", i, float64(got[i].TeacherTop), float64(naiveScore(teacherRow, teacherRow, -1, 1).Top), 0)
 				}
 			})
 		}
@@ -258,7 +260,7 @@ func TestScoreWithoutTeacher(t *testing.T) {
 	head := randomMatrix(rng, F32, 50, 8, 1)
 	got := make([]TokenScore, 2)
 	scoreOne(w, got, normals(rng, 16), ScoreInput{Tokens: 2, Head: head, Targets: []int32{4, -1}})
-	if !(got[0].NLL > 0) || got[1].NLL != 0 || got[0].KL != 0 {
+	if !(got[0].NLL > 0) || got[1].NLL != 0 || got[0].KL != 0 || got[0].TeacherNLL != 0 || got[0].TeacherTop != -1 {
 		t.Errorf("scores %+v", got)
 	}
 }

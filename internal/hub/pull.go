@@ -70,6 +70,7 @@ func (c *Client) Pull(ctx context.Context, ref Ref) (string, error) {
 
 // bringAll brings files of a commit, if there is room for them.
 func (c *Client) bringAll(ctx context.Context, ref Ref, commit string, tree []file, names []string) error {
+	ref.Path = "" // messages name the file that they are about
 	var files []file
 	var missing int64
 	for _, name := range names {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
@@ -116,7 +115,9 @@ func openColumn(r io.ReaderAt, size int64, field string) (*textColumn, error) {
 	if !ok {
 		var have []string
 		for _, column := range file.Schema().Columns() {
-			have = append(have, strings.Join(column, "."))
+			if len(column) == 1 { // else within another
+				have = append(have, column[0])
+			}
 		}
 		return nil, noField(field, have)
 	}

@@ -157,7 +157,7 @@ func TestMistakes(t *testing.T) {
 		"page damaged":      {"a.parquet", damaged(360), "", "row 1: the file is damaged (decoding page 0"},
 		"index damaged":     {"a.parquet", damaged(920), "", "row 21: the file is damaged (runtime error"}, // a panic of the library
 		"metadata damaged":  {"a.parquet", damaged(1520), "", "it is no Parquet file that can be read"},
-		"no such column":    {"a.parquet", string(snappy), "content", `there is no field "content", but id, text, meta.url, tags.list.element: name the one`},
+		"no such column":    {"a.parquet", string(snappy), "content", `there is no field "content", but id, text: name the one`},
 		"column of numbers": {"a.parquet", string(snappy), "id", `column "id" is no text but INT`},
 	} {
 		t.Run(name, func(t *testing.T) {

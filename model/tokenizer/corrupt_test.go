@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -159,14 +158,9 @@ func TestModelMemory(t *testing.T) {
 
 // FuzzFromModel: no tokenizer.model panics or takes more memory than allowed, and what is accepted can be used.
 func FuzzFromModel(f *testing.F) {
-	paths, _ := filepath.Glob("testdata/sentencepiece/*.model")
-	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data, "It's ½ 123 é abcd")
-	}
+	f.Add(proto(abModel(nil), isBPE, nil), "ab abb")
+	f.Add(proto(abModel(func(v *vocabulary) { v.types[6], v.types[4] = unusedToken, userDefinedToken }), isBPE, field(4, 0)), "ab  abb ")
+	f.Add(proto(abModel(nil), nil, rules(charsmapOf([]uint32{1 << 10, 'a' | 1<<8 | 1<<10, 0}, "b\x00"))), "ab?a")
 	for _, c := range corruptModels {
 		f.Add(c.data, "ab")
 	}
