@@ -133,6 +133,17 @@ func TestDeciMetadata(t *testing.T) {
 	}
 }
 
+func TestDeciHoldsNoBiasesOrExperts(t *testing.T) {
+	for name, change := range map[string]func(*model.Model){"experts": func(m *model.Model) { m.Experts = 4 }, "biases": func(m *model.Model) { m.Extra = 1 }} {
+		m := testmodel.Llama(1, 2, 64, 96, testmodel.Vocab)
+		change(m)
+		target := &ggufTarget{m: m, alignment: 32}
+		if _, err := target.Dropped(1, true, false); err == nil || !strings.Contains(err.Error(), "llama model with experts or biases can lose whole blocks only") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestDeciIsLlamaOnly(t *testing.T) {
 	m := testmodel.Llama(1, 2, 64, 96, testmodel.Vocab)
 	target := &ggufTarget{m: m, alignment: 32}
