@@ -9,12 +9,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/experiment"
 	"github.com/finch-llm/finch/export"
 	"github.com/finch-llm/finch/internal/atomicfile"
@@ -25,26 +25,34 @@ func newExport() *cobra.Command {
 	var format, output string
 	c := &cobra.Command{
 		Use:   "export RUN",
-		Short: "write the winner of a run as a model file",
-		Long: `export writes the network that a run chose: the very bytes that were scored. RUN is a run's id or the name of its
-experiment. A gguf is loaded by llama.cpp and what is built on it; a packed file, finch's own, holds what a gguf cannot,
-sparse layers and dropped sublayers, and is measured with finch eval. The model that the run searched over must still be
-where it was; levels that are missing from the level database are built again.`,
+		Short: "write the winner of a run as a model",
+		Long: `export writes the network that a run chose. RUN is a run's id or the name of its experiment. The formats:
+
+  gguf                the very bytes that were scored, for llama.cpp and what is built on it
+  packed              the same in finch's own file, which also holds sparse layers and integer groups, for finch eval
+  safetensors         a Hugging Face folder for transformers: all weights decoded and rounded to bf16
+  compressed-tensors  the same for vLLM, with integer groups of 4 and 8 bits as codes
+  recipe              the types of the layers, for llama-quantize --tensor-type-file
+  evopress            the text files of EvoPress, which finch import reads
+
+The model that the run searched over must still be where it was; levels that are missing from the level database are
+built again.`,
 		Example: `  finch export bits-3.5 -o bits-3.5.gguf
-  finch export 4 -o joint.packed && finch eval joint.packed --base builtin:finchling`,
+  finch export 4 -o joint.packed && finch eval joint.packed --base builtin:finchling
+  finch export 4 --format safetensors -o joint-hf`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if format != "" && format != configs.GGUF && format != configs.Packed {
-				return usagef("--format %q: write gguf or packed", format)
+			if format != "" && !slices.Contains(export.Names(), format) {
+				return usagef("--format %q: write one of %s", format, strings.Join(export.Names(), ", "))
 			}
 			if output == "" {
-				return usagef("there is no --output: write -o and the path of the file")
+				return usagef("there is no --output: write -o and the path of the file or folder")
 			}
 			return exportRun(c, args[0], format, output)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "", "gguf or packed (default: the run's target)")
-	c.Flags().StringVarP(&output, "output", "o", "", "the file to write")
+	c.Flags().StringVar(&format, "format", "", strings.Join(export.Names(), ", ")+" (default: the run's target)")
+	c.Flags().StringVarP(&output, "output", "o", "", "the file or folder to write")
 	return c
 }
 
@@ -69,9 +77,6 @@ func exportRun(c *cobra.Command, name, format, output string) error {
 	}
 	if format == "" {
 		format = run.Target
-	}
-	if format == configs.Safetensors {
-		return usagef("run %d counted a safetensors file, which finch does not write: add --format packed or --format gguf", run.ID)
 	}
 	if sameFile(output, run.Model) || sameFile(filepath.Dir(output), run.Model) {
 		return usagef("--output %s is the model that the run searched over, or in its folder: choose another path", output)
@@ -104,36 +109,70 @@ func compareSize(run *store.Run, recorded int64, format string) string {
 	return fmt.Sprintf("from run %d (%s, seed %d), which counted %d bytes of a %s file", run.ID, run.Experiment, run.Seed, recorded, run.Target)
 }
 
-// writeWinner writes the file and makes sure of its size.
+// writeWinner writes the files and makes sure of their size.
 func writeWinner(ctx context.Context, w *experiment.Winner, run *store.Run, format, output string) (store.Artifact, error) {
-	target, err := export.For(format, w.Model)
+	p := export.Provenance{
+		Version: version(), Experiment: run.Experiment, Run: run.ID, Seed: uint64(run.Seed), Method: run.Method, Budget: run.Budget,
+		Model: run.ModelHash, Levels: w.Levels, KL: w.Result.KL,
+	}
+	if l := w.Config.Levels.Sparse; l != nil {
+		p.Center, p.StepWeights = l.Center, l.StepWeights
+	}
+	writer, err := export.Open(format, w.Model, p)
 	if err != nil {
 		return store.Artifact{}, err
 	}
-	size, err := target.Size(w.Network)
+	files, err := writer.Files(w.Network)
 	if err != nil {
 		return store.Artifact{}, fmt.Errorf("%s as %s: %w", run.Experiment, format, err)
 	}
-	if format == run.Target && size != w.Result.FileBytes {
-		return store.Artifact{}, fmt.Errorf("the file would have %d bytes, run %d recorded %d: another version of finch counted them", size, run.ID, w.Result.FileBytes)
+	a := store.Artifact{Kind: format}
+	for _, f := range files {
+		a.Bytes += f.Bytes
 	}
-	absolute, err := filepath.Abs(output)
-	if err != nil {
-		return store.Artifact{}, err
+	if format == run.Target && a.Bytes != w.Result.FileBytes {
+		return a, fmt.Errorf("the %s would have %d bytes, run %d recorded %d: another version of finch counted them", format, a.Bytes, run.ID, w.Result.FileBytes)
 	}
-	sum := sha256.New()
-	written := &stoppable{ctx: ctx}
-	err = atomicfile.Write(output, func(file io.Writer) error {
-		written.w = io.MultiWriter(file, sum)
-		if err := target.Write(written, w.Network); err != nil {
-			return err
-		}
-		if written.n != size {
-			return fmt.Errorf("%d bytes were written instead of %d", written.n, size)
+	if a.Path, err = filepath.Abs(output); err != nil {
+		return a, err
+	}
+	a.SHA256, err = writeFiles(ctx, files, output)
+	return a, err
+}
+
+// writeFiles writes a file, or a folder, and returns its SHA-256: of a folder that of what sha256sum prints of its files.
+func writeFiles(ctx context.Context, files []export.File, output string) (string, error) {
+	if len(files) == 1 && files[0].Name == "" {
+		return writeFile(ctx, output, files[0])
+	}
+	sums := sha256.New()
+	err := atomicfile.WriteFolder(output, func(dir string) error {
+		for _, f := range files {
+			sum, err := writeFile(ctx, filepath.Join(dir, f.Name), f)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(sums, "%s  %s\n", sum, f.Name)
 		}
 		return nil
 	})
-	return store.Artifact{Path: absolute, Kind: format, SHA256: hex.EncodeToString(sum.Sum(nil)), Bytes: written.n}, err
+	return hex.EncodeToString(sums.Sum(nil)), err
+}
+
+// writeFile writes one file and returns its SHA-256.
+func writeFile(ctx context.Context, path string, f export.File) (string, error) {
+	sum := sha256.New()
+	err := atomicfile.Write(path, func(file io.Writer) error {
+		written := &stoppable{ctx: ctx, w: io.MultiWriter(file, sum)}
+		if err := f.Write(written); err != nil {
+			return err
+		}
+		if written.n != f.Bytes {
+			return fmt.Errorf("%d bytes were written instead of %d", written.n, f.Bytes)
+		}
+		return nil
+	})
+	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
 // stoppable counts what it writes until its context ends.

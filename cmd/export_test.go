@@ -1,6 +1,11 @@
 package cmd_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -51,6 +56,52 @@ func TestExport(t *testing.T) {
 	}
 }
 
+// TestExportFormats writes the winner of a depth search in other formats, which finch reads back: single sublayers are
+// dropped in all of them.
+func TestExportFormats(t *testing.T) {
+	dir := copyOf(t, finishedRun(t))
+	ppl := func(model string) float64 {
+		var e struct{ PPL float64 }
+		if err := json.Unmarshal([]byte(done(t, dir, "eval", model, "--chunks", "1", "--json", "--kernels", "portable").stdout), &e); err != nil {
+			t.Fatal(err)
+		}
+		return e.PPL
+	}
+	done(t, dir, "export", "depth", "--format", "packed", "-o", "depth.packed")
+	want := ppl("depth.packed")
+	for _, format := range []string{"gguf", "safetensors"} {
+		done(t, dir, "export", "depth", "--format", format, "-o", "depth-"+format)
+		if got := ppl("depth-" + format); !(math.Abs(got-want) <= 1e-5*want) { // finchling is stored in bf16: nothing is rounded
+			t.Errorf("%s has perplexity %g, packed %g", format, got, want)
+		}
+	}
+	if props := done(t, dir, "inspect", "depth-gguf").stdout; !strings.Contains(props, "finch.experiment") || !strings.Contains(props, "deci") {
+		t.Errorf("%s", props)
+	}
+	sum := done(t, dir, "query", "SELECT sha256 FROM artifacts WHERE kind = 'safetensors'", "--format", "csv").stdout
+	list := sha256.New()
+	for _, name := range strings.Fields(names(t, filepath.Join(dir, "depth-safetensors"))) {
+		content, err := os.ReadFile(filepath.Join(dir, "depth-safetensors", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(list, "%x  %s\n", sha256.Sum256(content), name)
+	}
+	if want := fmt.Sprintf("sha256\n%x\n", list.Sum(nil)); sum != want {
+		t.Errorf("%s, want %s", sum, want)
+	}
+
+	done(t, dir, "export", "depth", "--format", "evopress", "-o", "depth.txt")
+	done(t, dir, "import", "depth.txt", "--model", "builtin:finchling", "-o", "again.packed")
+	first, err := os.ReadFile(filepath.Join(dir, "depth.packed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := os.ReadFile(filepath.Join(dir, "again.packed")); err != nil || !bytes.Equal(first, second) {
+		t.Errorf("what was exported and imported is another model, %v", err)
+	}
+}
+
 func TestExportRefuses(t *testing.T) {
 	dir := copyOf(t, finishedRun(t))
 	for _, test := range []struct {
@@ -58,11 +109,13 @@ func TestExportRefuses(t *testing.T) {
 		code  int
 		words []string
 	}{
-		{[]string{"joint", "--format", "onnx", "-o", "x"}, 2, []string{`--format "onnx"`, "gguf or packed"}},
+		{[]string{"joint", "--format", "onnx", "-o", "x"}, 2, []string{`--format "onnx"`, "gguf, safetensors, packed"}},
 		{[]string{"joint"}, 2, []string{"--output"}},
 		{[]string{"jiont", "-o", "x"}, 2, []string{`"jiont"`, "finch status"}},
 		{[]string{"99", "-o", "x"}, 2, []string{"99", "finch status"}},
-		{[]string{"depth", "--format", "gguf", "-o", "x"}, 1, []string{"depth as gguf", "lost one of its two sublayers", "packed"}},
+		{[]string{"depth", "--format", "recipe", "-o", "x"}, 1, []string{"depth as recipe", "has lost a sublayer"}},
+		{[]string{"joint", "--format", "compressed-tensors", "-o", "x"}, 1, []string{"joint as compressed-tensors", "4 or 8 bits"}},
+		{[]string{"joint", "--format", "safetensors", "-o", "."}, 1, []string{"files in it"}},
 		{[]string{"depth", "--format", "packed", "-o", "no/such/folder"}, 1, []string{"no/such/folder"}},
 		{[]string{"depth", "--format", "packed", "-o", "."}, 1, []string{"not a regular file"}},
 		{[]string{"depth", "-o", "finch.db"}, 2, []string{"is the database"}},

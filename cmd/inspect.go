@@ -127,6 +127,14 @@ func (r *inspection) model(m *model.Model) {
 	add("heads", m.Heads)
 	add("key/value heads", m.KVHeads)
 	add("head dimension", m.HeadDim)
+	if m.Experts > 0 {
+		add("experts", m.Experts)
+		add("experts for each token", m.ExpertsUsed)
+		add("size of an expert", m.ExpertMLP)
+	}
+	if m.Window > 0 {
+		add("window", m.Window)
+	}
 	add("vocabulary", m.Vocab)
 	add("context", m.Context)
 	add("rope theta", m.RopeTheta)

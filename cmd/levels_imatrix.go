@@ -89,6 +89,9 @@ func importance(c *cobra.Command, ref, data string, context, chunks int) (*imatr
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", data, err)
 	}
+	if m.Experts > 0 {
+		return nil, fmt.Errorf("%s is a mixture of experts: an importance matrix has importances of its own for each expert, and finch measures those of all experts together", m.Ref)
+	}
 	options := evaluator.Options{Path: path.Exact(), Workers: workers, Context: context, NoTeacher: true, Scratch: os.TempDir()}
 	options.Share(bytes)
 	options.Cache = 0 // the text is seen once

@@ -45,7 +45,7 @@ var mistakes = []struct {
 	{"size without a unit", strings.Replace(bits, "bits_per_weight = 3.0 }", "bytes = \"5\" } #!", 1), []string{"budget.bytes", `"90MB"`}},
 	{"per cent", "[[experiment]]\nname = \"x\"\nlevels = [\"drop\"]\nbudget = { drop = 25 } #!\n", []string{"0.25"}},
 	{"drop without its level", strings.Replace(bits, "bits_per_weight = 3.0 }", "drop = 0.25 } #!", 1), []string{`"drop"`}},
-	{"target without such levels", "[[experiment]]\nname = \"x\"\nlevels = [\"drop\"] #!\ntarget = \"gguf\"\nbudget = { drop = 0.25 }\n", []string{`target = "packed"`}},
+	{"target without such levels", "[[experiment]]\nname = \"x\"\nlevels = [\"int3-g64\", \"q4_0\"] #!\ntarget = \"gguf\"\nbudget = { bits_per_weight = 5.0 }\n", []string{`target = "packed"`}},
 	{"stage beyond calibration", bits + "calibration = { tokens = 2048 }\nsearch = { tokens = [512, 4096], survivors = [2, 1] } #!\n",
 		[]string{"search.tokens[1]", "4096", "2048"}},
 	{"half a sequence", bits + "search = { tokens = [512, 800] } #!\n", []string{"search.tokens[1]", "multiple", "1024"}},

@@ -126,6 +126,10 @@ func (e *Experiment) checkTarget(traits []Trait) error {
 			return e.Errorf(key, `%s is %q, but target is %q, which stores zeros like any weight, so the level saves nothing: write target = "packed", or bound sparsity`,
 				key, e.Levels.Names[i], e.Target)
 		}
+		if t.Drop && e.Target == Safetensors && !e.Search.WholeBlocks && e.Budget.Drop == 0 {
+			return e.Errorf(key, `%s is %q, but target is %q, where only whole blocks save anything: write search.whole_blocks = true, or target = "packed", or bound drop`,
+				key, e.Levels.Names[i], e.Target)
+		}
 	}
 	if e.Levels.Sparse != nil && e.Target != Packed && e.Budget.Sparsity == 0 {
 		return e.Errorf("levels.sparse", `levels.sparse saves nothing with target %q, which stores zeros like any weight: write target = "packed", or bound sparsity`, e.Target)
@@ -136,8 +140,6 @@ func (e *Experiment) checkTarget(traits []Trait) error {
 // cannotHold says why the target cannot hold a level and what to write instead, or "".
 func (e *Experiment) cannotHold(t Trait) string {
 	switch {
-	case e.Target == GGUF && t.Drop && !e.Search.WholeBlocks:
-		return `a GGUF of a llama model can lose whole blocks only: write search.whole_blocks = true, or target = "packed"`
 	case e.Target == GGUF && !t.GGUF:
 		return `a GGUF cannot hold it exactly: write target = "packed"`
 	case e.Target == Safetensors && !t.Safetensors && t.GGUF:

@@ -63,7 +63,9 @@ func (e *Experiment) complete(traits []Trait) {
 	}
 	if e.Target == "" {
 		e.Target = GGUF
-		if e.Levels.Sparse != nil || slices.ContainsFunc(traits, func(t Trait) bool { return t.Sparsity > 0 || e.cannotHold(t) != "" }) {
+		// A GGUF has stand-ins for single sublayers that are dropped, for some models only.
+		better := func(t Trait) bool { return t.Sparsity > 0 || t.Drop && !e.Search.WholeBlocks || e.cannotHold(t) != "" }
+		if e.Levels.Sparse != nil || slices.ContainsFunc(traits, better) {
 			e.Target = Packed
 		}
 	}

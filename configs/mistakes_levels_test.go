@@ -136,10 +136,10 @@ name   = "a"
 levels = ["q2_k", "q3_k"]
 budget = { bits_per_weight = 3 }`,
 		`2:12: budget.sparsity needs levels with zeros: write levels = { sparse = { … } } or add "sparse-0.50" to levels`},
-	{"sublayer drops in a GGUF", head + `levels = ["drop"]
-budget = { drop = 0.25 }
-target = "gguf"`,
-		`3:11: levels[0] is "drop", but target is "gguf": a GGUF of a llama model can lose whole blocks only: write search.whole_blocks = true, or target = "packed"`},
+	{"sublayer drops for transformers", head + `levels = ["bf16", "drop"]
+budget = { bytes = 1000 }
+target = "safetensors"`,
+		`3:19: levels[1] is "drop", but target is "safetensors", where only whole blocks save anything: write search.whole_blocks = true, or target = "packed", or bound drop`},
 	{"sparse levels that cannot be in a GGUF", head + `levels = ["bf16", "sparse-0.50+q4_0"]
 budget = { sparsity = 0.3 }
 target = "gguf"`,

@@ -2,58 +2,66 @@ package evaluator
 
 import (
 	"math"
+	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
+	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/internal/testmodel"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
 )
 
-// TestScoresOfEveryArchitecture compares the engine's scores with those of whole rows of logits, which tests of package
-// model compare with transformers.
-func TestScoresOfEveryArchitecture(t *testing.T) {
-	folders, err := filepath.Glob("../model/testdata/architectures/*")
-	if err != nil || len(folders) == 0 {
-		t.Fatalf("no models: %v", err)
-	}
-	path, err := kernels.Select("")
+// goldenModels are the tiny models of all architectures (tools/golden/architectures.py).
+func goldenModels(t *testing.T) map[string]*model.Model {
+	t.Helper()
+	const folder = "../model/testdata/architectures"
+	entries, err := os.ReadDir(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path = path.Exact()
-	for _, folder := range folders {
-		t.Run(filepath.Base(folder), func(t *testing.T) {
-			m, err := model.Open(folder)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer m.Close()
-			ids := make([]int32, 48)
-			for i := range ids {
-				ids[i] = int32((7*i + i*i) % m.Vocab)
-			}
-			c, err := NewCorpus(ids, len(ids), len(ids), -1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			dropped := m.Network.Clone()
-			dropped.Blocks[1].DropMLP = true
-			e := newEngine(t, m, Options{Path: path, Workers: 2, Context: c.Sequence})
-			got := score(t, e, []*model.Network{dropped}, c.Whole())[0]
-
-			dense, student := logProbabilities(t, m, path, &m.Network, ids), logProbabilities(t, m, path, dropped, ids)
-			kl, nll := 0.0, 0.0
-			for i, next := range ids[1:] {
-				nll -= student[i][next]
-				for v, p := range dense[i] {
-					kl += math.Exp(p) * (p - student[i][v])
-				}
-			}
-			if math.Abs(got.NLL-nll) > 1e-4*nll || math.Abs(got.KL-kl) > 1e-4*kl+1e-5 || kl == 0 {
-				t.Errorf("NLL %g, KL %g; of logits: %g, %g", got.NLL, got.KL, nll, kl)
-			}
-		})
+	models := map[string]*model.Model{}
+	for _, e := range entries {
+		m, err := model.Open(filepath.Join(folder, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { m.Close() })
+		models[e.Name()] = m
 	}
+	return models
+}
+
+// goldenCorpus is so many random sequences of 40 tokens, longer than the windows of these models.
+func goldenCorpus(t *testing.T, m *model.Model, sequences int) *Corpus {
+	t.Helper()
+	c, err := NewCorpus(testmodel.Tokens(5, sequences*40, m.Vocab), sequences*40, 40, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// at stores every layer of a model at a level.
+func at(t *testing.T, m *model.Model, name string) *model.Network {
+	t.Helper()
+	level, err := compress.ParseLevel(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := m.Network.Clone()
+	for b := range n.Blocks {
+		for _, k := range m.Kinds() {
+			dense := n.Blocks[b].Layers[k]
+			layer := compress.Layer{Name: model.LayerName(b, k), Rows: dense.Rows, Cols: dense.Cols, Weights: make([]float32, dense.Rows*dense.Cols)}
+			kernels.UnpackBlocks(layer.Weights, dense.Format, dense.Data)
+			if n.Blocks[b].Layers[k], err = compress.Compress(layer, level); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return n
 }
 
 // logProbabilities of the next token at each position.
@@ -77,4 +85,44 @@ func logProbabilities(t *testing.T, m *model.Model, path *kernels.Path, net *mod
 		}
 	}
 	return rows
+}
+
+// Networks of every architecture, dense, sparse, quantized and with dropped sublayers, score what their logits say, whatever
+// they share with each other and whoever computes them.
+func TestScoresOfArchitectures(t *testing.T) {
+	for name, m := range goldenModels(t) {
+		c := goldenCorpus(t, m, 9)
+		dropped := at(t, m, "sparse-0.30")
+		dropped.Blocks[0].DropMLP, dropped.Blocks[1].DropAttn = true, true
+		networks := []*model.Network{&m.Network, at(t, m, "sparse-0.50"), at(t, m, "q8_0"), dropped}
+		best := kernels.Paths()[0]
+		for _, p := range slices.Compact([]*kernels.Path{best, best.Exact()}) {
+			want := score(t, newEngine(t, m, Options{Path: p, Workers: 1, Context: c.Sequence, Apart: true}), networks, c.Whole())
+			got := score(t, newEngine(t, m, Options{Path: p, Workers: 3, Context: c.Sequence, Cache: 1 << 30}), networks, c.Whole())
+			for i := range networks {
+				if got[i].Sums != want[i].Sums || !slices.Equal(got[i].Sequences, want[i].Sequences) {
+					t.Errorf("%s, %s: network %d scores %+v, by itself %+v", name, p.Name(), i, got[i].Sums, want[i].Sums)
+				}
+				dense, student := logProbabilities(t, m, p, networks[0], c.ids(7)), logProbabilities(t, m, p, networks[i], c.ids(7))
+				kl, nll, sums := 0.0, 0.0, got[i].Sequences[7]
+				for at, next := range c.ids(7)[1:] {
+					nll -= student[at][next]
+					for v, l := range dense[at] {
+						kl += math.Exp(l) * (l - student[at][v])
+					}
+				}
+				if math.Abs(sums.NLL-nll) > 1e-4*nll || math.Abs(sums.KL-kl) > 1e-4*kl+1e-5 {
+					t.Errorf("%s, %s: network %d has NLL %g, KL %g; of its logits: %g, %g", name, p.Name(), i, sums.NLL, sums.KL, nll, kl)
+				}
+			}
+			if kl := got[0].MeanKL(); math.Abs(kl) > 1e-9 {
+				t.Errorf("%s, %s: the dense model has KL %g to itself", name, p.Name(), kl)
+			}
+			for i, s := range got[1:] {
+				if !(s.MeanKL() > 1e-6) {
+					t.Errorf("%s, %s: network %d has KL %g", name, p.Name(), i+1, s.MeanKL())
+				}
+			}
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/export"
 	"github.com/finch-llm/finch/internal/mmap"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
@@ -107,7 +108,7 @@ func (p *Problem) addGroup(block int, g group, r represent) error {
 		l := &g.layers[i]
 		if len(l.choices) == 0 {
 			rest.add(p.cost(compress.Info{
-				Format: l.dense.Format, Rows: l.dense.Rows, Cols: l.dense.Cols, Bytes: l.dense.Bytes(), NonZeros: l.dense.NonZeros(),
+				Layer: l.source.Name, Format: l.dense.Format, Rows: l.dense.Rows, Cols: l.dense.Cols, Bytes: l.dense.Bytes(), NonZeros: l.dense.NonZeros(),
 			}))
 			continue
 		}
@@ -128,7 +129,11 @@ func (p *Problem) addGroup(block int, g group, r represent) error {
 		p.fixed.add(rest)
 		return nil
 	}
-	p.sites[gate].choices = []choice{search.Drop: {name: "drop"}, search.Keep: {name: "keep", cost: rest}}
+	dropped, err := p.target.Dropped(block, g.attn, g.mlp)
+	if err != nil {
+		return p.Config.Errorf("levels", "target %q: %v", p.Config.Target, err)
+	}
+	p.sites[gate].choices = []choice{search.Drop: {name: "drop", cost: cost{file: dropped}}, search.Keep: {name: "keep", cost: rest}}
 	return nil
 }
 
@@ -224,7 +229,7 @@ func (p *Problem) count(g search.Genome) (cost, error) {
 		}
 		total.add(p.sites[i].choices[level].cost)
 	}
-	size, err := p.target.Size(p.Network(g))
+	size, err := export.Size(p.target, p.Network(g))
 	if err != nil {
 		return total, err
 	}
@@ -295,6 +300,6 @@ func (p *Problem) dense() (total cost, err error) {
 		m := p.layers[i].dense
 		total.add(cost{stored: m.Bytes(), nonzeros: m.NonZeros()})
 	}
-	total.file, err = p.target.Size(&p.Model.Network)
+	total.file, err = export.Size(p.target, &p.Model.Network)
 	return total, err
 }

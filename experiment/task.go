@@ -176,13 +176,9 @@ func choices(levels configs.Levels, rows, cols int) ([]levelChoice, error) {
 // every layer, so that one layer a step up and another a step down keep the total (arXiv 2410.14649). Steps that would
 // leave 0–95 % are left out, the centre rounded up so that all centres together meet the budget.
 func ladder(l *configs.Ladder, weights int64) []levelChoice {
-	centre := int64(l.Center * float64(weights))
-	if float64(centre) < l.Center*float64(weights) {
-		centre++
-	}
 	var list []levelChoice
 	for step := l.Count; step >= -l.Count; step-- {
-		zeros := centre + int64(step)*l.StepWeights
+		zeros := export.LadderZeros(l.Center, step, l.StepWeights, weights)
 		if zeros < 0 || float64(zeros) > configs.MaxSparsity*float64(weights) {
 			continue
 		}

@@ -2,6 +2,8 @@ package experiment
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -13,9 +15,11 @@ import (
 
 // Winner is the network that a run chose.
 type Winner struct {
+	Config  *configs.Experiment
 	Model   *model.Model
 	Network *model.Network
 	Result  store.Result // as the run recorded it
+	Levels  string       // SHA-256 of the keys of the chosen levels, layer by layer, hexadecimal
 }
 
 // Winner restores the network that a run chose from what was recorded of it. Levels that the level database lacks are
@@ -47,11 +51,11 @@ func (s *Session) Winner(ctx context.Context, r *store.Run) (*Winner, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := s.assemble(ctx, t, sites, levels)
-	if err != nil {
+	w := &Winner{Config: config, Model: m, Result: result}
+	if w.Network, w.Levels, err = s.assemble(ctx, t, sites, levels); err != nil {
 		return nil, fmt.Errorf("the winner of run %d: %w", r.ID, err)
 	}
-	return &Winner{m, n, result}, nil
+	return w, nil
 }
 
 // chosen gives the sites of a run and the level that a genome has at each.
@@ -78,12 +82,12 @@ func (s *Session) chosen(ctx context.Context, run int64, genome string) ([]store
 	return sites, levels, nil
 }
 
-// assemble makes the network that has these levels at these sites.
-func (s *Session) assemble(ctx context.Context, t *Task, sites []store.Site, levels []store.Level) (*model.Network, error) {
+// assemble makes the network that has these levels at these sites, and hashes their keys.
+func (s *Session) assemble(ctx context.Context, t *Task, sites []store.Site, levels []store.Level) (*model.Network, string, error) {
 	n := t.Model.Network.Clone()
 	for i, site := range sites {
 		if site.Block < 0 || site.Block >= len(n.Blocks) {
-			return nil, fmt.Errorf("%s is in block %d of %d: finch check says what is wrong with the database", site.Name, site.Block, len(n.Blocks))
+			return nil, "", fmt.Errorf("%s is in block %d of %d: finch check says what is wrong with the database", site.Name, site.Block, len(n.Blocks))
 		}
 		if levels[i].Name == "drop" {
 			b := &n.Blocks[site.Block]
@@ -101,24 +105,26 @@ func (s *Session) assemble(ctx context.Context, t *Task, sites []store.Site, lev
 		l := &t.layers[at]
 		c := slices.IndexFunc(l.choices, func(c levelChoice) bool { return c.name == levels[i].Name })
 		if c < 0 {
-			return nil, fmt.Errorf("%s has level %s, which is none of its levels: another version of finch made the run", site.Name, levels[i].Name)
+			return nil, "", fmt.Errorf("%s has level %s, which is none of its levels: another version of finch made the run", site.Name, levels[i].Name)
 		}
 		want = append(want, wanted{l, l.choices[c].level})
 		uses = append(uses, &levels[i])
 	}
 	if err := s.build(ctx, t, want); err != nil {
-		return nil, err
+		return nil, "", err
 	}
+	keys := sha256.New()
 	for i, was := range uses {
+		fmt.Fprintln(keys, want[i].key())
 		w, info, err := s.levels.Load(want[i].key())
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		if info.Bytes != was.Bytes || info.NonZeros != was.Nonzeros || info.RelativeError != was.RelativeError {
-			return nil, fmt.Errorf("%s at %s has %d bytes and a relative error of %g, the run scored one with %d and %g: another version of finch compressed it, or it was fitted to another text",
+			return nil, "", fmt.Errorf("%s at %s has %d bytes and a relative error of %g, the run scored one with %d and %g: another version of finch compressed it, or it was fitted to another text",
 				info.Layer, was.Name, info.Bytes, info.RelativeError, was.Bytes, was.RelativeError)
 		}
 		n.Blocks[want[i].layer.block].Layers[want[i].layer.kind] = w
 	}
-	return n, nil
+	return n, hex.EncodeToString(keys.Sum(nil)), nil
 }

@@ -37,8 +37,12 @@ func export1(t *testing.T, p *Problem, g search.Genome, format string) (path str
 
 func writeNetwork(t *testing.T, target export.Target, n *model.Network, path string) (size int64) {
 	t.Helper()
+	files, err := target.Files(n)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
 	var file bytes.Buffer
-	if err := target.Write(&file, n); err != nil {
+	if err := files[0].Write(&file); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, file.Bytes(), 0o644); err != nil {
@@ -91,6 +95,8 @@ search = { generations = 1, offspring = 2, survivors = [1], tokens = [128], star
 		{"gguf integers", file, "levels = [\"int2-g32\", \"int3-g64\", \"int4-g32-sym\"]\nbudget = { bits_per_weight = 3.6 }\ntarget = \"packed\"", []string{"packed"}, nil},
 		{"gguf blocks", file, "levels = [\"q4_0\", \"q8_0\", \"drop\"]\nbudget = { drop = 0.34, bits_per_weight = 5 }\ntarget = \"gguf\"\nsearch = { whole_blocks = true }",
 			[]string{"packed", "gguf"}, nil},
+		{"gguf sublayers", file, "levels = [\"q4_0\", \"q8_0\", \"drop\"]\nbudget = { drop = 0.34, bits_per_weight = 5 }\ntarget = \"gguf\"", []string{"packed", "gguf"}, nil},
+		{"gguf sublayers in bytes", file, "levels = [\"q4_0\", \"q8_0\", \"drop\"]\nbudget = { bytes = 110000 }\ntarget = \"gguf\"", []string{"packed", "gguf"}, nil},
 		{"gguf depth", file, "levels = [\"drop\"]\nbudget = { drop = 0.34 }\ntarget = \"packed\"", []string{"packed"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -173,10 +179,10 @@ func TestWinnerRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	levels[3].RelativeError *= 1.0001
-	_, err = s.assemble(ctx, p.Task, sites, levels)
+	_, _, err = s.assemble(ctx, p.Task, sites, levels)
 	fails(t, err, "another version of finch compressed it")
 	levels[3].Name = "q3_k"
-	_, err = s.assemble(ctx, p.Task, sites, levels)
+	_, _, err = s.assemble(ctx, p.Task, sites, levels)
 	fails(t, err, "blk.0.attn_output has level q3_k")
 	if _, err := compress.ParseLevel(levels[3].Name); err != nil {
 		t.Error(err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/finch-llm/finch/compress"
@@ -47,22 +48,29 @@ func candidate(t *testing.T, rng *rand.Rand, m *model.Model, target Target, leve
 	size := target.Fixed() + int64(m.Blocks)*(target.Parts(true)+target.Parts(false))
 	for b := range n.Blocks {
 		for _, k := range m.Kinds() {
-			dense := n.Blocks[b].Layers[k]
-			level, err := compress.ParseLevel(levels[rng.IntN(len(levels))])
-			if err != nil {
-				t.Fatal(err)
-			}
-			layer := compress.Layer{Name: model.LayerName(b, k), Rows: dense.Rows, Cols: dense.Cols, Weights: make([]float32, dense.Rows*dense.Cols)}
-			kernels.UnpackBlocks(layer.Weights, dense.Format, dense.Data)
-			w, err := compress.Compress(layer, level)
-			if err != nil {
-				t.Fatal(err)
-			}
+			w := compressed(t, m, b, k, levels[rng.IntN(len(levels))])
 			n.Blocks[b].Layers[k] = w
-			size += target.Layer(compress.Describe(layer, level, w))
+			size += target.Layer(compress.Info{Format: w.Format, Rows: w.Rows, Cols: w.Cols, Bytes: w.Bytes(), Sparse: w.Mask != nil})
 		}
 	}
 	return n, size
+}
+
+// compressed is a layer of a model at a level.
+func compressed(t *testing.T, m *model.Model, block int, k model.Kind, name string) *kernels.Matrix {
+	t.Helper()
+	level, err := compress.ParseLevel(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dense := m.Network.Blocks[block].Layers[k]
+	layer := compress.Layer{Name: model.LayerName(block, k), Rows: dense.Rows, Cols: dense.Cols, Weights: make([]float32, dense.Rows*dense.Cols)}
+	kernels.UnpackBlocks(layer.Weights, dense.Format, dense.Data)
+	w, err := compress.Compress(layer, level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 var (
@@ -72,22 +80,35 @@ var (
 		"int2-g32", "int3-g64", "int5-g32-sym", "int8-g128", "sparse-0.50+int4-g32"})
 )
 
-// write writes a network, checks that its size is the one that was announced, and opens it.
-func write(t *testing.T, target Target, n *model.Network) *model.Model {
+// write writes a network as a single file, checks that its size is the one that was announced, and opens it.
+func write(t *testing.T, format Format, n *model.Network) *model.Model {
 	t.Helper()
-	var file bytes.Buffer
-	if err := target.Write(&file, n); err != nil {
-		t.Fatal(err)
-	}
-	size, err := target.Size(n)
-	if err != nil || int64(file.Len()) != size {
-		t.Fatalf("%d bytes were written, %d announced, %v", file.Len(), size, err)
-	}
 	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, file.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(path, content(t, format, n), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return open(t, path)
+}
+
+func content(t *testing.T, format Format, n *model.Network) []byte {
+	t.Helper()
+	files, err := format.Files(n)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	return written(t, files[0])
+}
+
+func written(t *testing.T, f File) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := f.Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	if int64(out.Len()) != f.Bytes {
+		t.Fatalf("%q: %d bytes were written, %d announced", f.Name, out.Len(), f.Bytes)
+	}
+	return out.Bytes()
 }
 
 func logits(t *testing.T, m *model.Model, n *model.Network, path *kernels.Path) []float32 {
@@ -165,7 +186,7 @@ func TestPacked(t *testing.T) {
 					}
 				}
 				written := write(t, target, n)
-				if size, err := target.Size(n); err != nil || size != sum {
+				if size, err := Size(target, n); err != nil || size != sum {
 					t.Errorf("%d bytes, promised were %d, %v", size, sum, err)
 				}
 				for b := range n.Blocks {
@@ -190,21 +211,14 @@ func TestPacked(t *testing.T) {
 	}
 }
 
-func TestSafetensorsIsCounted(t *testing.T) {
-	for name, m := range sources(t) {
-		target, err := For("safetensors", m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, sum := candidate(t, rand.New(rand.NewPCG(1, 0)), m, target, "bf16", "sparse-0.60")
-		if size, err := target.Size(n); err != nil || size != sum {
-			t.Errorf("%s: %d bytes, promised were %d, %v", name, size, sum, err)
-		}
-		if err := target.Write(&bytes.Buffer{}, n); err == nil {
-			t.Errorf("%s was written", name)
+func TestFormatsAreKnown(t *testing.T) {
+	m := open(t, testmodel.Folder(t, testmodel.Llama(1, 1, 64, 96, testmodel.Vocab)))
+	for _, name := range Names() {
+		if _, err := Open(name, m, Provenance{}); err != nil {
+			t.Error(err)
 		}
 	}
-	if _, err := For("onnx", nil); err == nil {
-		t.Error("an unknown target is known")
+	if _, err := For("onnx", m); err == nil || !strings.Contains(err.Error(), "gguf, safetensors, packed") {
+		t.Errorf("an unknown target: %v", err)
 	}
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // ggufTarget is a single GGUF file, as llama.cpp loads it: the model's own metadata, norms in f32, everything outside the
-// blocks as the model stores it. GGUF has no sparse type, and its architecture "llama" no block with one sublayer.
+// blocks as the model stores it. GGUF has no sparse type. Its architecture "llama" has no block with one sublayer; files of
+// such networks have the architecture "deci".
 type ggufTarget struct {
 	m         *model.Model
 	meta      []gguf.KV // with every key that depends on the network
@@ -22,6 +23,7 @@ type ggufTarget struct {
 
 // The keys that depend on the network: what most weights are stored as, and how many blocks there are.
 const (
+	nameKey         = "general.name"
 	fileTypeKey     = "general.file_type"
 	quantizationKey = "general.quantization_version"
 	alignmentKey    = "general.alignment"
@@ -29,23 +31,29 @@ const (
 
 func blockCountKey(m *model.Model) string { return m.Architecture + ".block_count" }
 
-func newGGUF(m *model.Model) (*ggufTarget, error) {
+func newGGUF(m *model.Model, p Provenance) (*ggufTarget, error) {
 	meta, err := m.Metadata()
 	if err != nil {
 		return nil, err
+	}
+	if !slices.ContainsFunc(meta, func(kv gguf.KV) bool { return kv.Key == nameKey }) {
+		meta = set(meta, nameKey, gguf.ValueOf(m.Name))
 	}
 	// Numbers of a fixed size, so that the size of the file does not depend on them.
 	meta = set(meta, fileTypeKey, gguf.ValueOf(uint32(0)))
 	meta = set(meta, quantizationKey, gguf.ValueOf(uint32(2))) // GGML_QNT_VERSION
 	meta = set(meta, blockCountKey(m), gguf.ValueOf(uint32(m.Blocks)))
 	meta = setWindows(meta, m, &m.Network)
+	if meta, err = withProvenance(meta, p); err != nil {
+		return nil, err
+	}
 	t := &ggufTarget{m: m, meta: meta, alignment: gguf.DefaultAlignment}
 	for _, kv := range meta {
 		if n, ok := kv.Value.Uint(); ok && kv.Key == alignmentKey {
 			t.alignment = int64(n)
 		}
 	}
-	if t.fixed, err = t.Size(&m.Network); err != nil {
+	if t.fixed, err = Size(t, &m.Network); err != nil {
 		return nil, err
 	}
 	for b := range m.Network.Blocks {
@@ -91,60 +99,54 @@ func (t *ggufTarget) bytes(f kernels.Format, rows, cols int) int64 {
 	return align(int64(rows)*int64(f.RowBytes(cols)), t.alignment)
 }
 
-func (t *ggufTarget) Size(n *model.Network) (int64, error) {
-	h, _, err := t.layOut(n)
-	if err != nil {
-		return 0, err
-	}
-	return gguf.Size(h)
-}
-
-func (t *ggufTarget) Write(w io.Writer, n *model.Network) error {
+func (t *ggufTarget) Files(n *model.Network) ([]File, error) {
 	h, list, err := t.layOut(n)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return gguf.Write(w, h, func(i int, w io.Writer) error {
-		e := list[i].Matrix
-		switch list[i].Part {
-		case model.AttnQBias.String(), model.AttnKBias.String():
-			if t.m.PermutesQK() {
-				column := *e
-				column.Rows, column.Cols = e.Cols, 1
-				return writeRows(w, &column, func(r int) int { return halvesRow(r, t.m.HeadDim) })
+	size, err := gguf.Size(h)
+	return []File{{Bytes: size, Write: func(w io.Writer) error {
+		return gguf.Write(w, h, func(i int, w io.Writer) error {
+			e := &list[i]
+			switch e.Part {
+			case model.AttnQBias.String(), model.AttnKBias.String(): // permuted like rows
+				column := *e.Matrix
+				column.Rows, column.Cols = column.Cols, 1
+				return writeRows(w, &column, t.order(e))
 			}
-		case model.AttnQ.String(), model.AttnK.String():
-			if t.m.PermutesQK() {
-				return writeRows(w, e, func(r int) int { return halvesRow(r, t.m.HeadDim) })
-			}
-		}
-		return writeRows(w, e, func(r int) int { return r })
-	})
+			return writeRows(w, e.Matrix, t.order(e))
+		})
+	}}}, err
+}
+
+// order is the row of the model that comes at row r of a tensor in the file.
+func (t *ggufTarget) order(e *model.Tensor) func(r int) int {
+	if e.OfQK() && t.m.PermutesQK() {
+		return func(r int) int { return halvesRow(r, t.m.HeadDim) }
+	}
+	return func(r int) int { return r }
 }
 
 // layOut describes the file of a network, blocks renumbered, and what goes into its tensors.
 func (t *ggufTarget) layOut(n *model.Network) (gguf.Header, []model.Tensor, error) {
-	number := make([]int, len(n.Blocks)) // in the file
-	kept := 0
-	for b := range n.Blocks {
-		number[b] = kept
-		switch attn, mlp := !n.Blocks[b].DropAttn, !n.Blocks[b].DropMLP; {
-		case attn && mlp:
-			kept++
-		case attn || mlp:
-			return gguf.Header{}, nil, fmt.Errorf("block %d has lost one of its two sublayers, and a GGUF of a llama model can do without whole blocks only: write a packed file", b)
-		}
-	}
-	if kept == 0 {
+	kept, alone := keptBlocks(n)
+	if len(kept) == 0 {
 		return gguf.Header{}, nil, ErrNoBlocks
 	}
-	if err := t.m.GGUFLoss(kept); err != nil {
+	if err := t.m.GGUFLoss(len(kept)); err != nil {
 		return gguf.Header{}, nil, err
 	}
 	h := gguf.Header{Meta: set(t.meta, fileTypeKey, gguf.ValueOf(fileType(n)))}
-	h.Meta = set(h.Meta, blockCountKey(t.m), gguf.ValueOf(uint32(kept)))
+	h.Meta = set(h.Meta, blockCountKey(t.m), gguf.ValueOf(uint32(len(kept))))
 	h.Meta = setWindows(h.Meta, t.m, n)
 	list := t.m.Tensors(n)
+	if alone {
+		if err := t.loseSublayers(); err != nil {
+			return gguf.Header{}, nil, err
+		}
+		h.Meta = t.deciMetadata(h.Meta, n, kept)
+		list = append(list, t.standIns(n, kept)...)
+	}
 	for i := range list {
 		e := &list[i]
 		w := e.Matrix
@@ -156,7 +158,7 @@ func (t *ggufTarget) layOut(n *model.Network) (gguf.Header, []model.Tensor, erro
 			return gguf.Header{}, nil, fmt.Errorf("%s is stored in %s, which is no type of GGUF: write a packed file", e.Name(), w.Format)
 		}
 		if e.Block >= 0 {
-			e.Block = number[e.Block]
+			e.Block = slices.Index(kept, e.Block)
 		}
 		spec := gguf.TensorSpec{Name: model.FileName(e.Name()), Type: kind, Dims: []uint64{uint64(w.Cols)}}
 		switch {
@@ -168,6 +170,19 @@ func (t *ggufTarget) layOut(n *model.Network) (gguf.Header, []model.Tensor, erro
 		h.Tensors = append(h.Tensors, spec)
 	}
 	return h, list, nil
+}
+
+// keptBlocks are the blocks that have a sublayer left; alone says that some have one only.
+func keptBlocks(n *model.Network) (kept []int, alone bool) {
+	for b := range n.Blocks {
+		block := &n.Blocks[b]
+		if block.DropAttn && block.DropMLP {
+			continue
+		}
+		kept = append(kept, b)
+		alone = alone || block.DropAttn || block.DropMLP
+	}
+	return kept, alone
 }
 
 // halvesRow is the row of Hugging Face's q or k, whose rotary pairs are (i, i + headDim/2), that llama.cpp, whose pairs are

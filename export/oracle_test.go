@@ -31,15 +31,22 @@ for t in r.tensors:
     print(t.name, t.tensor_type.name.lower(), *t.shape, hashlib.sha256(w.tobytes()).hexdigest())
 `
 
-// TestGGUFOracle has an exported file read by llama.cpp's own Python reader: names, types, shapes and every weight.
-func TestGGUFOracle(t *testing.T) {
+// pythonWith is a Python that has these packages; without one the test is skipped, saying so.
+func pythonWith(t *testing.T, packages string) string {
+	t.Helper()
 	python := os.Getenv("FINCH_PYTHON")
 	if python == "" {
 		python = "python3"
 	}
-	if out, err := exec.Command(python, "-c", "import gguf").CombinedOutput(); err != nil {
-		t.Skipf("exported files are not read by PyPI's gguf: %v: set FINCH_PYTHON to a Python that has it: %.200s", err, out)
+	if out, err := exec.Command(python, "-c", "import "+packages).CombinedOutput(); err != nil {
+		t.Skipf("exported files are not read by PyPI's %s: %v: set FINCH_PYTHON to a Python that has it: %.200s", packages, err, out)
 	}
+	return python
+}
+
+// TestGGUFOracle has an exported file read by llama.cpp's own Python reader: names, types, shapes and every weight.
+func TestGGUFOracle(t *testing.T) {
+	python := pythonWith(t, "gguf")
 	m := open(t, testmodel.Folder(t, testmodel.Llama(5, 3, 256, 256, testmodel.Vocab)))
 	target, err := For("gguf", m)
 	if err != nil {
@@ -48,18 +55,15 @@ func TestGGUFOracle(t *testing.T) {
 	n, _ := candidate(t, rand.New(rand.NewPCG(7, 0)), m, target, slices.Concat(dense, sparse)...)
 	drop(n, 1)
 	path := filepath.Join(t.TempDir(), "model.gguf")
-	var file bytes.Buffer
-	if err := target.Write(&file, n); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, file.Bytes(), 0o644); err != nil {
+	file := content(t, target, n)
+	if err := os.WriteFile(path, file, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	got, err := exec.Command(python, "-c", readGGUF, path).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, got)
 	}
-	f, err := gguf.Parse(file.Bytes(), path)
+	f, err := gguf.Parse(file, path)
 	if err != nil {
 		t.Fatal(err)
 	}

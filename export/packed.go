@@ -55,21 +55,22 @@ func (t *packedTarget) Parts(attention bool) int64 {
 	return parts(t.m, attention, func(rows, cols int) int64 { return entryBytes + 4*int64(rows)*int64(cols) })
 }
 
-func (t *packedTarget) Size(n *model.Network) (int64, error) {
-	h, _ := t.layOut(n)
-	return safetensors.Size(h)
-}
+// Dropped is nothing: a dropped sublayer is one that is not there.
+func (t *packedTarget) Dropped(int, bool, bool) (int64, error) { return 0, nil }
 
-func (t *packedTarget) Write(w io.Writer, n *model.Network) error {
+func (t *packedTarget) Files(n *model.Network) ([]File, error) {
 	h, parts := t.layOut(n)
-	err := safetensors.Write(w, h, func(i int, w io.Writer) error {
-		_, err := w.Write(parts[i])
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("packed file: %w", err)
-	}
-	return nil
+	size, err := safetensors.Size(h)
+	return []File{{Bytes: size, Write: func(w io.Writer) error {
+		err := safetensors.Write(w, h, func(i int, w io.Writer) error {
+			_, err := w.Write(parts[i])
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("packed file: %w", err)
+		}
+		return nil
+	}}}, err
 }
 
 // layOut describes the file of a network, and gives the bytes of each of its tensors.

@@ -1,48 +1,89 @@
 package export
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"math"
+	"slices"
+	"strings"
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/model"
 )
 
-// entryBytes bounds the header entry of one tensor in a safetensors file. Headers are padded with spaces to what this
-// bound adds up to. It is a multiple of 8, as headers are.
-var entryBytes = align(int64(len(fmt.Sprintf(`"model.layers.99999.post_attention_layernorm.weight":{"dtype":"BF16","shape":[%d,%d],"data_offsets":[%d,%d]},`,
-	math.MaxInt32, math.MaxInt32, int64(1e15), int64(1e15)))), 8)
+// safetensorsTarget is a Hugging Face folder, as transformers loads it: every weight decoded and rounded to bf16, zeros
+// included, and tokenizer and configuration of the model. Only blocks that are dropped whole make it smaller; a sublayer
+// that is dropped by itself is one whose weights are zero, which adds nothing to the residual stream.
+type safetensorsTarget struct {
+	*folder
+	fixed int64
+}
 
-// safetensorsTarget is the weight file of a Hugging Face folder, as transformers loads it: every weight in bf16, zeros
-// included. Only dropping makes it smaller. Finch counts such files and does not write them.
-type safetensorsTarget struct{ m *model.Model }
+func newSafetensors(m *model.Model) (*safetensorsTarget, error) {
+	f, err := newFolder(m)
+	if err != nil {
+		return nil, err
+	}
+	t := &safetensorsTarget{folder: f}
+	if t.fixed, err = Size(t, &m.Network); err != nil {
+		return nil, err
+	}
+	for b := range m.Network.Blocks {
+		t.fixed -= t.sublayers(b, true, true)
+	}
+	return t, nil
+}
 
-func (t safetensorsTarget) Fixed() int64 {
-	size := 8 + align(int64(len(`{"__metadata__":{"format":"pt"}}`)), 8)
-	for _, e := range outside(t.m) {
-		size += entryBytes + 2*int64(e.Matrix.Rows)*int64(e.Matrix.Cols)
+func (t *safetensorsTarget) Fixed() int64 { return t.fixed }
+
+func (t *safetensorsTarget) Layer(info compress.Info) int64 {
+	entries := int64(1)
+	for _, k := range t.m.Kinds() {
+		if k.Stacked() && strings.HasSuffix(info.Layer, "."+k.String()) {
+			entries = int64(t.m.Experts) // one by one
+		}
+	}
+	return entries*entryBytes + 2*info.Weights()
+}
+
+func (t *safetensorsTarget) Parts(attention bool) int64 {
+	return parts(t.m, attention, func(rows, cols int) int64 { return entryBytes + 2*int64(rows)*int64(cols) })
+}
+
+func (t *safetensorsTarget) Dropped(block int, attn, mlp bool) (int64, error) {
+	if attn && mlp {
+		return 0, nil
+	}
+	return t.sublayers(block, attn, mlp), nil
+}
+
+// sublayers is what the chosen sublayers of a block take.
+func (t *safetensorsTarget) sublayers(block int, attn, mlp bool) (size int64) {
+	if attn {
+		size += t.Parts(true)
+	}
+	if mlp {
+		size += t.Parts(false)
+	}
+	for _, k := range t.m.Kinds() {
+		if k.IsAttention() && attn || !k.IsAttention() && mlp {
+			rows, cols := t.m.Shape(k)
+			size += t.Layer(compress.Info{Layer: model.LayerName(block, k), Rows: rows, Cols: cols})
+		}
 	}
 	return size
 }
 
-func (safetensorsTarget) Layer(info compress.Info) int64 { return entryBytes + 2*info.Weights() }
-
-func (t safetensorsTarget) Parts(attention bool) int64 {
-	return parts(t.m, attention, func(rows, cols int) int64 { return entryBytes + 2*int64(rows)*int64(cols) })
-}
-
-func (t safetensorsTarget) Size(n *model.Network) (int64, error) {
-	size := t.Fixed()
-	for _, e := range t.m.Tensors(n) {
-		if e.Block >= 0 {
-			size += t.Layer(compress.Info{Rows: e.Matrix.Rows, Cols: e.Matrix.Cols})
-		}
+func (t *safetensorsTarget) Files(n *model.Network) ([]File, error) {
+	kept, _ := keptBlocks(n)
+	if len(kept) == 0 {
+		return nil, ErrNoBlocks
 	}
-	return size, nil
-}
-
-func (safetensorsTarget) Write(io.Writer, *model.Network) error {
-	return errors.New("finch does not write Hugging Face folders: write gguf or packed")
+	config, err := t.configFile(kept, nil)
+	if err != nil {
+		return nil, err
+	}
+	var list []hfTensor
+	for _, e := range t.parts(n, kept) {
+		list = append(list, t.bf16(&e, slices.Index(kept, e.Block))...)
+	}
+	weights, err := t.weightFiles(list)
+	return sorted(slices.Concat(t.copied, []File{config}, weights)), err
 }

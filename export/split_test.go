@@ -82,17 +82,15 @@ func sameExport(t *testing.T, a, b *model.Model) {
 	if a.Hash != b.Hash {
 		t.Errorf("%s is not the model that %s is: %.12s, %.12s", b.Ref, a.Ref, b.Hash, a.Hash)
 	}
-	var files [2]bytes.Buffer
+	var files [2][]byte
 	for i, m := range []*model.Model{a, b} {
 		target, err := For("gguf", m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := target.Write(&files[i], &m.Network); err != nil {
-			t.Fatal(err)
-		}
+		files[i] = content(t, target, &m.Network)
 	}
-	if !bytes.Equal(files[0].Bytes(), files[1].Bytes()) {
+	if !bytes.Equal(files[0], files[1]) {
 		t.Errorf("%s is written otherwise than %s", b.Ref, a.Ref)
 	}
 }

@@ -84,23 +84,31 @@ func withIntGroups(formats [numFormats]formatInfo) [numFormats]formatInfo {
 }
 
 func (g IntGroup) unpack(dst []float32, src []byte) {
-	scale, zero := half(src), 1<<(g.Bits-1)
-	if !g.Symmetric {
-		zero = int(src[2])
+	var codes [maxIntGroup]uint8
+	zero := g.Codes(codes[:g.Group], src)
+	scale := half(src)
+	for i := range dst {
+		dst[i] = scale * float32(int(codes[i])-int(zero))
 	}
-	var codes [maxIntGroup]int
+}
+
+// Codes takes the codes [Group] out of a block, and returns their zero point.
+func (g IntGroup) Codes(codes []uint8, src []byte) (zero uint8) {
+	zero = 1 << (g.Bits - 1)
+	if !g.Symmetric {
+		zero = src[2]
+	}
+	clear(codes)
 	src = src[g.HeaderBytes():]
 	for _, width := range g.Planes() {
 		size := g.Group * width / 8
 		for run := range 8 / width {
 			for i, b := range src[:size] {
 				q := &codes[run*size+i]
-				*q = *q<<width | int(b>>(run*width))&(1<<width-1)
+				*q = *q<<width | b>>(run*width)&(1<<width-1)
 			}
 		}
 		src = src[size:]
 	}
-	for i := range dst {
-		dst[i] = scale * float32(codes[i]-zero)
-	}
+	return zero
 }

@@ -9,9 +9,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/export"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
+	"github.com/finch-llm/finch/model/safetensors"
 )
 
 const goldenTokens, goldenVocab = 48, 64 // of tools/golden/architectures.py
@@ -51,7 +53,7 @@ func goldenLogits(t *testing.T, name string) []float32 {
 	return logits
 }
 
-func openGolden(t *testing.T, path string) *model.Model {
+func openGolden(t testing.TB, path string) *model.Model {
 	t.Helper()
 	m, err := model.Open(path)
 	if err != nil {
@@ -59,6 +61,33 @@ func openGolden(t *testing.T, path string) *model.Model {
 	}
 	t.Cleanup(func() { m.Close() })
 	return m
+}
+
+// asFile writes a model in one of finch's formats, and wants the file to have the size that was promised.
+func asFile(t testing.TB, format string, m *model.Model) []byte {
+	t.Helper()
+	target, err := export.For(format, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := target.Files(&m.Network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var data bytes.Buffer
+	if err := files[0].Write(&data); err != nil {
+		t.Fatal(err)
+	}
+	sum := target.Fixed() + int64(m.Blocks)*(target.Parts(true)+target.Parts(false))
+	for _, e := range m.Tensors(&m.Network) {
+		if w := e.Matrix; e.Block >= 0 && !e.Vector && e.Part != model.FFNRouter.String() {
+			sum += target.Layer(compress.Info{Format: w.Format, Rows: w.Rows, Cols: w.Cols, Bytes: w.Bytes()})
+		}
+	}
+	if size, err := export.Size(target, &m.Network); err != nil || size != sum || size != int64(data.Len()) {
+		t.Errorf("%s: %d bytes in %s, promised were %d, the sum is %d, %v", m.Ref, data.Len(), format, size, sum, err)
+	}
+	return data.Bytes()
 }
 
 // logitsOf runs ids as one sequence: [tokens, vocab].
@@ -122,20 +151,8 @@ func TestArchitecturesAreWrittenAndReadBack(t *testing.T) {
 			m := openGolden(t, filepath.Join("testdata/architectures", name, file))
 			want := logitsOf(t, m, &m.Network, p, goldenIDs())
 			for _, format := range []string{"packed", "gguf"} {
-				target, err := export.For(format, m)
-				if err != nil {
-					t.Errorf("%s %s: %v", name, file, err)
-					continue
-				}
-				var data bytes.Buffer
-				if err := target.Write(&data, &m.Network); err != nil {
-					t.Fatal(err)
-				}
-				if size, err := target.Size(&m.Network); err != nil || size != int64(data.Len()) {
-					t.Errorf("%s %s: %d bytes in %s, promised were %d, %v", name, file, data.Len(), format, size, err)
-				}
 				path := filepath.Join(t.TempDir(), "model")
-				if err := os.WriteFile(path, data.Bytes(), 0o666); err != nil {
+				if err := os.WriteFile(path, asFile(t, format, m), 0o666); err != nil {
 					t.Fatal(err)
 				}
 				written := openGolden(t, path)
@@ -147,6 +164,69 @@ func TestArchitecturesAreWrittenAndReadBack(t *testing.T) {
 					t.Errorf("%s %s: read back from %s, logits differ by %g of the largest", name, file, format, difference(got, want))
 				}
 			}
+		}
+	}
+}
+
+// A Hugging Face folder that finch writes has every tensor as transformers had it, to the bit, and sublayers that were dropped as
+// zeros.
+func TestArchitecturesAreWrittenForTransformers(t *testing.T) {
+	p := kernels.Paths()[0].Exact()
+	for _, name := range goldenNames(t) {
+		source := filepath.Join("testdata/architectures", name)
+		m := openGolden(t, source)
+		target, err := export.For("safetensors", m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dropped := m.Network.Clone()
+		dropped.Blocks[0].DropMLP, dropped.Blocks[1].DropAttn = true, true
+		for what, n := range map[string]*model.Network{"whole": &m.Network, "dropped": dropped} {
+			dir := t.TempDir()
+			files, err := target.Files(n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files {
+				var data bytes.Buffer
+				if err := f.Write(&data); err != nil || int64(data.Len()) != f.Bytes {
+					t.Fatalf("%s: %s has %d bytes, promised were %d, %v", name, f.Name, data.Len(), f.Bytes, err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, f.Name), data.Bytes(), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			written := openGolden(t, dir)
+			got, want := logitsOf(t, written, &written.Network, p, goldenIDs()), logitsOf(t, m, n, p, goldenIDs())
+			if d := difference(got, want); !(d <= 1e-6) || what == "whole" && d != 0 {
+				t.Errorf("%s, %s: logits differ by %g of the largest", name, what, d)
+			}
+			if what == "whole" {
+				sameTensors(t, name, source, dir)
+			}
+		}
+	}
+}
+
+// sameTensors compares the names, shapes and bytes of two folders' tensors.
+func sameTensors(t *testing.T, name, a, b string) {
+	t.Helper()
+	want, err := safetensors.OpenFolder(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer want.Close()
+	got, err := safetensors.OpenFolder(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Close()
+	if len(got.Tensors) != len(want.Tensors) {
+		t.Errorf("%s: %d tensors, transformers has %d", name, len(got.Tensors), len(want.Tensors))
+	}
+	for _, w := range want.Tensors {
+		if g, ok := got.Tensor(w.Name); !ok || !slices.Equal(g.Shape, w.Shape) || !bytes.Equal(g.Data, w.Data) {
+			t.Errorf("%s: tensor %s is not as it was", name, w.Name)
 		}
 	}
 }

@@ -28,6 +28,10 @@ func openGGUF(path string) (*Model, error) {
 
 // fromGGUF assembles a model from a parsed GGUF file.
 func fromGGUF(ref string, f *gguf.File) (*Model, error) {
+	f, without, err := fromDeci(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
+	}
 	c, err := ggufConfig(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
@@ -66,7 +70,11 @@ func fromGGUF(ref string, f *gguf.File) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := load.assemble(m, nothingDropped, local); err != nil {
+	drops := nothingDropped
+	if without != nil {
+		drops, load.standIn = without.drops, without.standIn
+	}
+	if err := load.assemble(m, drops, local); err != nil {
 		return nil, err
 	}
 	names := func(yield func(string) bool) {

@@ -65,7 +65,7 @@ func fromHuggingFace(ref string, config []byte, tok *tokenizer.Files, weights *s
 	if c.Name == "" {
 		c.Name = strings.TrimPrefix(filepath.Base(ref), "builtin:")
 	}
-	m := &Model{Config: c, Ref: ref}
+	m := &Model{Config: c, Ref: ref, configJSON: config, tokenizer: tok}
 	if m.Tokenizer, err = tok.Load(ref); err != nil {
 		return nil, err
 	}
@@ -99,25 +99,6 @@ func fromHuggingFace(ref string, config []byte, tok *tokenizer.Files, weights *s
 func (a *architecture) redundant(name string, tied bool) bool {
 	mask := a.learned && (strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias"))
 	return mask || strings.HasSuffix(name, ".rotary_emb.inv_freq") || tied && name == a.outside[outputHead]
-}
-
-// hfName is Hugging Face's name of a tensor.
-func (a *architecture) hfName(block int, part string) string {
-	if block < 0 {
-		return a.outside[part]
-	}
-	stem := fmt.Sprintf(a.stem, block)
-	for k, name := range a.layers {
-		if k.String() == part {
-			return stem + name + ".weight"
-		}
-	}
-	for p, name := range a.parts {
-		if p.String() == part {
-			return stem + name
-		}
-	}
-	panic(fmt.Sprintf("model: %s has no %s", a.modelType, part))
 }
 
 // hfMatrix finds a matrix in the files of a folder, or, if its name has a %d, those of all experts, which it stacks. GPT-2's

@@ -133,6 +133,17 @@ func TestBuiltin(t *testing.T) {
 // FuzzConfig looks for configurations that crash or allocate beyond what they can mean.
 func FuzzConfig(f *testing.F) {
 	f.Add(tiny(f, nil))
+	configs, err := filepath.Glob("testdata/architectures/*/config.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range configs {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	f.Add([]byte(`{"model_type":"llama","num_attention_heads":1,"num_hidden_layers":65536,"rope_parameters":null}`))
 	f.Add([]byte(`{"model_type":"llama","eos_token_id":[],"rope_scaling":{"type":""}}`))
 	weights, err := safetensors.OpenFolder("testdata/tiny-llama")

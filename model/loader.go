@@ -15,8 +15,9 @@ type loader struct {
 	find func(name string, cols int) (*kernels.Matrix, error)
 	has  func(name string) bool
 
-	normOffset float32 // to be added to norm weights
-	transposed bool    // layers are [inputs, outputs]
+	normOffset float32                                               // to be added to norm weights
+	standIn    func(l *loader, c *Config, block int, attention bool) // reads what is there of a sublayer that is dropped; nil: nothing is
+	transposed bool                                                  // layers are [inputs, outputs]
 
 	hash  hash.Hash // over names and contents, in order of loading
 	bytes int64
@@ -56,6 +57,11 @@ func (l *loader) assemble(m *Model, drops func(block int, attention bool) bool, 
 		block := Block{
 			Parts: &Parts{}, DropAttn: drops(b, true), DropMLP: drops(b, false), Local: c.Window > 0 && local(b),
 		}
+		for _, attention := range []bool{true, false} {
+			if block.drops(attention) && l.standIn != nil {
+				l.standIn(l, c, b, attention)
+			}
+		}
 		for _, p := range parts {
 			if !block.drops(p.IsAttention()) {
 				block.Parts[p] = l.part(c, b, p)
@@ -66,10 +72,10 @@ func (l *loader) assemble(m *Model, drops func(block int, attention bool) bool, 
 				block.Layers[k] = l.layer(c, b, k)
 			}
 		}
+		if l.err != nil {
+			return l.err
+		}
 		m.Network.Blocks = append(m.Network.Blocks, block)
-	}
-	if l.err != nil {
-		return l.err
 	}
 	return m.checkShapes()
 }

@@ -97,8 +97,10 @@ type Model struct {
 	Hash  string // SHA-256 of what was read, hexadecimal
 	Bytes int64  // of the weights as stored
 
-	gguf  *gguf.File // the source, or nil
-	close func() error
+	gguf       *gguf.File       // the source, or nil
+	configJSON []byte           // of a Hugging Face source
+	tokenizer  *tokenizer.Files // of a Hugging Face source
+	close      func() error
 }
 
 // Close unmaps the model's files. No Runner may use the model afterwards.

@@ -44,8 +44,12 @@ func packedSample(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	files, err := target.Files(n)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var file bytes.Buffer
-	if err := target.Write(&file, n); err != nil {
+	if err := files[0].Write(&file); err != nil {
 		t.Fatal(err)
 	}
 	return file.Bytes()
@@ -163,6 +167,9 @@ func FuzzPacked(f *testing.F) {
 	f.Add(file)
 	f.Add(file[:len(file)/2])
 	f.Add([]byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"))
+	for _, name := range []string{"gemma3", "gpt2", "phi3", "qwen2-moe"} {
+		f.Add(asFile(f, "packed", openGolden(f, "testdata/architectures/"+name)))
+	}
 	path := filepath.Join(f.TempDir(), "file.packed")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if err := os.WriteFile(path, data, 0o644); err != nil {

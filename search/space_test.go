@@ -85,7 +85,7 @@ func TestValidate(t *testing.T) {
 		{"negative weights", func(s *Space) { s.Sites[2].Weights = -1 }, "cannot be negative"},
 		{"negative fixed", func(s *Space) { s.Constraints[0].Fixed = -1 }, "cannot be negative"},
 		{"order", func(s *Space) { slices.Reverse(s.Sites[2].Levels) }, "order levels from the cheapest"},
-		{"gate order", func(s *Space) { s.Sites[0].Levels[Drop].Costs[0] = 999 }, "keeping it costs less"},
+		{"gate order", func(s *Space) { s.Sites[0].Levels[Drop].Costs[0] = 1 << 40 }, "keeping it costs less"},
 		{"overflow", func(s *Space) {
 			for _, i := range []int{2, 3} {
 				s.Sites[i].Levels[4].Costs[0] = math.MaxInt64 / 2

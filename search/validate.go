@@ -31,6 +31,9 @@ func (s *Space) Validate() error {
 			return fmt.Errorf("site %q: %w", site.Name, err)
 		}
 	}
+	if err := s.validateDrops(); err != nil {
+		return err
+	}
 	if err := s.validateRange(); err != nil {
 		return err
 	}
@@ -81,16 +84,36 @@ func (s *Space) validateLevels(site *Site) error {
 				return fmt.Errorf("level %q costs %d of %s: a cost cannot be negative", level.Name, cost, s.Constraints[c].Name)
 			}
 		}
-		if l == Keep && site.IsGate() {
-			for c, cost := range level.Costs {
-				if cost < site.Levels[Drop].Costs[c] {
-					return fmt.Errorf("keeping it costs less %s than dropping it", s.Constraints[c].Name)
-				}
-			}
-		}
-		if l > 0 && level.Costs[0] < site.Levels[l-1].Costs[0] {
+		if l > 0 && !site.IsGate() && level.Costs[0] < site.Levels[l-1].Costs[0] {
 			return fmt.Errorf("level %q is cheaper in %s than level %q before it: order levels from the cheapest to the dearest",
 				level.Name, s.Constraints[0].Name, site.Levels[l-1].Name)
+		}
+	}
+	return nil
+}
+
+// validateDrops makes sure that dropping a sublayer saves something or nothing: whatever a file holds in its place must
+// not cost more than the gate and its layers at their cheapest.
+func (s *Space) validateDrops() error {
+	for c, k := range s.Constraints {
+		least := make([]int64, len(s.Sites)) // of a kept sublayer, by the index of its gate
+		for i := range s.Sites {
+			site := &s.Sites[i]
+			switch {
+			case site.IsGate():
+				least[i] += site.Levels[Keep].Costs[c]
+			case site.Gate >= 0:
+				cheapest := site.Levels[0].Costs[c]
+				for _, level := range site.Levels {
+					cheapest = min(cheapest, level.Costs[c])
+				}
+				least[site.Gate] += cheapest
+			}
+		}
+		for i := range s.Sites {
+			if site := &s.Sites[i]; site.IsGate() && least[i] < site.Levels[Drop].Costs[c] {
+				return fmt.Errorf("site %q: keeping it costs less %s than dropping it", site.Name, k.Name)
+			}
 		}
 	}
 	return nil

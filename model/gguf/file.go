@@ -81,6 +81,14 @@ func (f *File) Close() error {
 	return errors.Join(failed...)
 }
 
+// WithMeta is the file under other metadata. It shares the mapping of f, and is of no use after f is closed.
+func (f *File) WithMeta(meta []KV) *File {
+	g := *f
+	g.Meta = meta
+	g.keyIndex = names.New(len(meta), g.key)
+	return &g
+}
+
 func (f *File) key(i int) string        { return f.Meta[i].Key }
 func (f *File) tensorName(i int) string { return f.Tensors[i].Name }
 

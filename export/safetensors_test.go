@@ -1,0 +1,229 @@
+package export
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/finch-llm/finch/internal/testmodel"
+	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
+)
+
+// writeFolder writes the files of a folder, checks their sizes, and returns it with their sum.
+func writeFolder(t *testing.T, format Format, n *model.Network) (dir string, size int64) {
+	t.Helper()
+	files, err := format.Files(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), written(t, f), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		size += f.Bytes
+	}
+	return dir, size
+}
+
+// rounded is what a network computes with every weight rounded to bf16.
+func rounded(m *model.Model, n *model.Network) (*model.Model, *model.Network) {
+	round := func(w *kernels.Matrix) *kernels.Matrix {
+		out := &kernels.Matrix{Format: kernels.BF16, Rows: w.Rows, Cols: w.Cols}
+		row := make([]float32, w.Cols)
+		for r := range w.Rows {
+			kernels.Unpack(row, w, r)
+			for _, x := range row {
+				out.Data = binary.LittleEndian.AppendUint16(out.Data, roundBF16(x))
+			}
+		}
+		return out
+	}
+	copied := *m
+	copied.Embedding, copied.Head = round(m.Embedding), round(m.Head)
+	r := n.Clone()
+	for b := range r.Blocks {
+		for _, k := range m.Kinds() {
+			r.Blocks[b].Layers[k] = round(r.Blocks[b].Layers[k])
+		}
+	}
+	return &copied, r
+}
+
+// withTokenizer gives a folder made of a GGUF file, which has none, a tokenizer, for finch to load it.
+func withTokenizer(t *testing.T, dir string) string {
+	t.Helper()
+	source := testmodel.Folder(t, testmodel.Llama(1, 1, 64, 96, testmodel.Vocab))
+	text, err := os.ReadFile(filepath.Join(source, "tokenizer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "tokenizer.json"), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestSafetensors(t *testing.T) {
+	for name, m := range sources(t) {
+		for _, shard := range []int64{shardBytes, 40000} {
+			t.Run(fmt.Sprint(name, shard), func(t *testing.T) {
+				target, err := newSafetensors(m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				target.shard = shard
+				whole, err := Size(target, &m.Network)
+				if err != nil {
+					t.Fatal(err)
+				}
+				target.fixed += whole - promised(t, target, &m.Network) // for the other size of shards
+				n, sum := candidate(t, rand.New(rand.NewPCG(1, 0)), m, target, "bf16", "q4_0", "int3-g32", "sparse-0.60", "sparse-0.50+q4_0")
+				dir, size := writeFolder(t, target, n)
+				if size != sum {
+					t.Errorf("%d bytes, promised were %d", size, sum)
+				}
+				if shards, _ := filepath.Glob(filepath.Join(dir, "model-*.safetensors")); len(shards) > 0 != (shard != shardBytes) {
+					t.Errorf("shards: %v", shards)
+				}
+				written := open(t, withTokenizer(t, dir))
+				closeTo(t, m, n, written)
+
+				// A block, and sublayers, of which the first stays a block.
+				drop(n, 0)
+				n.Blocks[1].DropMLP = true
+				dir, size = writeFolder(t, target, n)
+				if sum := promised(t, target, n); size > sum || m.Blocks-1 != open(t, withTokenizer(t, dir)).Blocks {
+					t.Errorf("%d bytes, at most %d were promised", size, sum)
+				}
+				closeTo(t, m, n, open(t, dir))
+			})
+		}
+	}
+}
+
+// closeTo wants a folder to predict what the rounded network does.
+func closeTo(t *testing.T, m *model.Model, n *model.Network, written *model.Model) {
+	t.Helper()
+	portable, err := kernels.Select("portable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, network := rounded(m, n)
+	want, got := logits(t, was, network, portable), logits(t, written, &written.Network, portable)
+	worst, largest := 0.0, 0.0
+	for i := range want {
+		worst, largest = max(worst, math.Abs(float64(want[i])-float64(got[i]))), max(largest, math.Abs(float64(want[i])))
+	}
+	if !(worst <= 1e-5*largest) {
+		t.Errorf("logits differ by %g of %g", worst, largest)
+	}
+}
+
+func TestConfigIsKept(t *testing.T) {
+	dir := testmodel.Folder(t, testmodel.Llama(1, 3, 64, 96, testmodel.Vocab))
+	path := filepath.Join(dir, "config.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = []byte(strings.Replace(string(text), "{", `{"dtype":"float32","layer_types":["full_attention","sliding_attention","full_attention"],"rope_scaling":null,"x":9007199254740993,`, 1))
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "tokenizer_config.json"), []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, dir)
+	target, err := For("safetensors", m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := m.Network.Clone()
+	drop(n, 1)
+	out, _ := writeFolder(t, target, n)
+	var config map[string]json.RawMessage
+	if text, err = os.ReadFile(filepath.Join(out, "config.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &config); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"num_hidden_layers": "2", "torch_dtype": `"bfloat16"`, "x": "9007199254740993", "rope_scaling": "null", "dtype": "", "model_type": `"llama"`,
+	} {
+		if string(config[key]) != want {
+			t.Errorf("%s is %s, want %s", key, config[key], want)
+		}
+	}
+	if got := strings.Join(strings.Fields(string(config["layer_types"])), ""); got != `["full_attention","full_attention"]` {
+		t.Errorf("layer_types is %s", got)
+	}
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "model.safetensors"} {
+		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// runTransformers prints the logits that transformers has, in float32.
+const runTransformers = `
+import sys, torch
+from transformers import AutoModelForCausalLM
+m = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32).eval()
+with torch.no_grad():
+    out = m(torch.tensor([[int(x) for x in sys.argv[2:]]])).logits[0]
+sys.stdout.buffer.write(out.numpy().astype("<f4").tobytes())
+`
+
+// TestTransformersOracle has transformers load exported folders: its logits are finch's.
+func TestTransformersOracle(t *testing.T) {
+	python := pythonWith(t, "transformers, torch")
+	portable, err := kernels.Select("portable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range sources(t) {
+		if name == "k-quants" {
+			continue // as huggingface
+		}
+		target, err := For("safetensors", m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, _ := candidate(t, rand.New(rand.NewPCG(4, 0)), m, target, "q4_0", "sparse-0.60", "int4-g32")
+		drop(n, 0)
+		n.Blocks[1].DropAttn, n.Blocks[m.Blocks-1].DropMLP = true, true
+		dir, _ := writeFolder(t, target, n)
+		args := []string{"-c", runTransformers, dir}
+		for _, id := range testmodel.Tokens(9, 24, testmodel.Vocab) { // as logits has them
+			args = append(args, fmt.Sprint(id))
+		}
+		run := exec.Command(python, args...)
+		var errs strings.Builder
+		run.Stderr = &errs
+		out, err := run.Output()
+		read := open(t, withTokenizer(t, dir))
+		want := logits(t, read, &read.Network, portable)
+		if err != nil || len(out) != 4*len(want) {
+			t.Fatalf("%s: %d bytes of logits, %d expected, %v: %s", name, len(out), 4*len(want), err, errs.String())
+		}
+		worst, largest := 0.0, 0.0
+		for i, x := range want {
+			got := float64(math.Float32frombits(binary.LittleEndian.Uint32(out[4*i:])))
+			worst, largest = max(worst, math.Abs(got-float64(x))), max(largest, math.Abs(float64(x)))
+		}
+		t.Logf("%s: logits differ by %g of %g", name, worst, largest)
+		if !(worst <= 1e-5*largest) {
+			t.Errorf("%s: logits differ by %g of %g", name, worst, largest)
+		}
+	}
+}
