@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/finch-llm/finch/internal/testmodel"
@@ -38,6 +39,28 @@ func TestLevelsImatrix(t *testing.T) {
 	for _, c := range [][]string{{}, {"-o", "x.gguf", "--context", "1"}, {"-o", "x.gguf", "--chunks", "-1"}, {"-o", "x.gguf", "--context", "1024"}} {
 		inProcess(append([]string{"levels", "imatrix", "builtin:finchling"}, c...)...).fails(t, 2)
 	}
+}
+
+// A model writes the text of an importance matrix itself, the same one each time.
+func TestLevelsImatrixOfTheModelsOwnText(t *testing.T) {
+	dir := t.TempDir()
+	var files []string
+	for _, threads := range []string{"1", "2"} {
+		path := filepath.Join(dir, threads+".gguf")
+		r := inProcess("levels", "imatrix", "builtin:finchling", "--data", "self", "--context", "16", "--chunks", "5", "--threads", threads, "-o", path)
+		if r.code != 0 || !strings.Contains(r.stderr, "tokens written: 80 of 80") || !strings.Contains(r.stdout, "5 chunks of 16 tokens of self") {
+			t.Fatalf("exit code %d\n%s%s", r.code, r.stdout, r.stderr)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, string(data))
+	}
+	if f, err := imatrix.Open(filepath.Join(dir, "1.gguf")); err != nil || files[0] != files[1] || f.Matrices[0].Count != 80 {
+		t.Errorf("the matrices depend on the number of threads, or are not of 80 tokens: %v", err)
+	}
+	inProcess("levels", "imatrix", "builtin:finchling", "--data", "self", "--chunks", "0", "-o", "x.gguf").fails(t, 2, "--chunks 0")
 }
 
 // The importance matrix is llama.cpp's (tools/golden/smollm2_imatrix.py), up to its rounding of activations to 8 bits.

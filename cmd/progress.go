@@ -77,43 +77,47 @@ func (s *state) text() string {
 	return text
 }
 
-// building is what both kinds of progress know about levels: the first call says how many there were.
-type building struct {
+// counting is what both kinds of progress know about levels, or the tokens of a text before them: the first call says how many there were.
+type counting struct {
 	start time.Time // zero: not begun
 	first int
 }
 
-// left is the time that the levels still take at the rate so far; false if there is none.
-func (b *building) left(done, total int) (left time.Duration, ok bool) {
-	if b.start.IsZero() {
-		b.start, b.first = time.Now(), done
+// left is the time that the rest still takes at the rate so far; false if there is none.
+func (c *counting) left(done, total int) (left time.Duration, ok bool) {
+	if c.start.IsZero() {
+		c.start, c.first = time.Now(), done
 	}
-	made := done - b.first
+	made := done - c.first
 	if made == 0 {
 		return 0, false
 	}
-	return (time.Since(b.start) * time.Duration(total-done) / time.Duration(made)).Round(time.Second), true
+	return (time.Since(c.start) * time.Duration(total-done) / time.Duration(made)).Round(time.Second), true
 }
 
 // lines writes a line now and then.
 type lines struct {
-	out    io.Writer
-	last   time.Time
-	levels building
+	out     io.Writer
+	last    time.Time
+	counted counting
 	state
 }
 
 const linePeriod = 5 * time.Second
 
-func (l *lines) Levels(done, total int) {
-	left, ok := l.levels.left(done, total)
+func (l *lines) Text(done, total int) { l.count("tokens written", done, total) }
+
+func (l *lines) Levels(done, total int) { l.count("levels", done, total) }
+
+func (l *lines) count(what string, done, total int) {
+	left, ok := l.counted.left(done, total)
 	switch {
 	case done == total:
-		fmt.Fprintf(l.out, "levels: %d of %d\n", done, total)
-		l.levels = building{}
+		fmt.Fprintf(l.out, "%s: %d of %d\n", what, done, total)
+		l.counted = counting{}
 	case ok && time.Since(l.last) > linePeriod:
 		l.last = time.Now()
-		fmt.Fprintf(l.out, "levels: %d of %d  %v left\n", done, total, left)
+		fmt.Fprintf(l.out, "%s: %d of %d  %v left\n", what, done, total, left)
 	}
 }
 
@@ -140,10 +144,10 @@ func (l *lines) End() {
 type bars struct {
 	out io.Writer
 	state
-	pool   *mpb.Progress
-	bar    *mpb.Bar
-	levels building
-	label  atomic.Pointer[string] // read by the goroutine that draws
+	pool    *mpb.Progress
+	bar     *mpb.Bar
+	counted counting
+	label   atomic.Pointer[string] // read by the goroutine that draws
 }
 
 func (b *bars) open(name string, total int64, text func() string) {
@@ -163,19 +167,23 @@ func (b *bars) close() {
 	b.pool = nil
 }
 
-func (b *bars) Levels(done, total int) {
-	begun := !b.levels.start.IsZero()
+func (b *bars) Text(done, total int) { b.count("tokens written", done, total) }
+
+func (b *bars) Levels(done, total int) { b.count("levels", done, total) }
+
+func (b *bars) count(what string, done, total int) {
+	begun := !b.counted.start.IsZero()
 	text := ""
-	if left, ok := b.levels.left(done, total); ok {
+	if left, ok := b.counted.left(done, total); ok {
 		text = fmt.Sprintf("%v left", left)
 	}
 	b.label.Store(&text)
 	if !begun {
-		b.open("levels", int64(total), func() string { return *b.label.Load() })
+		b.open(what, int64(total), func() string { return *b.label.Load() })
 	}
 	b.bar.SetCurrent(int64(done))
 	if done == total {
-		b.levels = building{}
+		b.counted = counting{}
 		b.close()
 	}
 }

@@ -36,6 +36,9 @@ func (e *Experiment) checkTexts() error {
 		key  string
 		text Text
 	}{{"calibration", e.Calibration}, {"evaluation", e.Evaluation}} {
+		if t.text.Data == Self {
+			return e.Errorf(t.key+".data", `%s.data is %q, the text that the model writes itself: only statistics are taken on it, so write another text, or "./%s" for a file of that name`, t.key, Self, Self)
+		}
 		if err := e.checkText(t.key, t.text); err != nil {
 			return err
 		}

@@ -50,7 +50,7 @@ const (
 
 // Text is a stretch of tokens. Only whole sequences are used.
 type Text struct {
-	Data     string // builtin:calibration, builtin:evaluation, a path or hf://datasets/…, perhaps with #FIELD
+	Data     string // builtin:calibration, builtin:evaluation, a path or hf://datasets/…, perhaps with #FIELD; of Statistics, also Self
 	Tokens   int
 	Sequence int // tokens per sequence
 }
@@ -63,6 +63,9 @@ type Statistics struct {
 	Level       string // of the blocks that it goes through, if Sequential
 	Imatrix     string // a file of llama.cpp's, and nothing else is set: for levels that ask for no more
 }
+
+// Self is the text that the model writes itself.
+const Self = "self"
 
 // Propagation of the text that statistics are taken on.
 const (

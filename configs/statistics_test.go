@@ -21,6 +21,7 @@ func TestStatistics(t *testing.T) {
 			Statistics{Text{"b.txt", 1024, 512}, Sequential, "gptq-q3_k", ""}},
 		{"an importance matrix", head + "levels = [\"imatrix-q3_k\", \"q4_0\"]\nbudget = { bits_per_weight = 4.0 }\nstatistics = { imatrix = \"i.gguf\" }\n",
 			Statistics{Imatrix: "i.gguf"}},
+		{"the model's own text", head + fittedLevels + "statistics = { data = \"self\", tokens = 2048 }\n", Statistics{Text{Self, 2048, 512}, Dense, "", ""}},
 		{"not needed", "[defaults]\nstatistics = { tokens = 1024 }\n" + head + "levels = [\"q3_k\", \"q4_0\"]\nbudget = { bits_per_weight = 4.0 }\n", Statistics{}},
 	} {
 		f, err := Parse([]byte(c.source), "x.toml")
@@ -83,6 +84,10 @@ func TestStatisticsMistakes(t *testing.T) {
 			`5:16: statistics.level is "q4_0", but the text goes through uncompressed blocks: write propagation = "sequential", or leave level out`},
 		{"a text and an importance matrix", `statistics = { imatrix = "i.gguf", tokens = 1024 }`,
 			`5:16: statistics.imatrix is "i.gguf", which was made from a text already: leave data, tokens, sequence, propagation and level out, or imatrix`},
+		{"candidates scored on the model's own text", `calibration = { data = "self" }`,
+			`5:17: calibration.data is "self", the text that the model writes itself: only statistics are taken on it, so write another text, or "./self" for a file of that name`},
+		{"winners measured on the model's own text", `statistics = { data = "self" }` + "\n" + `evaluation = { data = "self" }`,
+			`6:16: evaluation.data is "self", the text that the model writes itself: only statistics are taken on it, so write another text, or "./self" for a file of that name`},
 		{"the text of evaluation", `statistics = { data = "./a.txt" }` + "\n" + `evaluation = { data = "a.txt" }`,
 			`5:16: statistics.data, which is calibration.data unless it is written, is "./a.txt", the text of evaluation: levels that were fitted to it would look better than they are, so write another text`},
 		{"the text of evaluation by default", `calibration = { data = "a.txt" }` + "\n" + `evaluation = { data = "a.txt" }`,

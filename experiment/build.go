@@ -111,10 +111,10 @@ func (s *Session) build(ctx context.Context, t *Task, want []wanted) error {
 		missing, want = append(missing, through...), append(want, through...)
 	}
 	b := &builder{Session: s, Task: t, done: len(want) - len(missing), total: len(want)}
-	s.Progress.Levels(b.done, b.total)
 	if run {
 		return b.fit(ctx, missing)
 	}
+	s.Progress.Levels(b.done, b.total)
 	return b.build(ctx, jobs(missing))
 }
 

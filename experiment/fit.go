@@ -16,10 +16,11 @@ import (
 
 // fitting is what levels are fitted to: a text and how it gets to their layers, or an importance matrix.
 type fitting struct {
-	corpus  *evaluator.Corpus
-	through compress.Level // of the blocks before a layer's; zero: the model's own blocks
-	imatrix *imatrix.File  // nil: corpus is not
-	id      string         // of all that the statistics depend on
+	text    configs.Text      // zero if imatrix is not nil
+	corpus  *evaluator.Corpus // nil too while the model has not written its own text
+	through compress.Level    // of the blocks before a layer's; zero: the model's own blocks
+	imatrix *imatrix.File
+	id      string // of all that the statistics depend on
 }
 
 // openFitting reads what an experiment's statistics come from; nil if no level needs them.
@@ -31,12 +32,12 @@ func (s *Session) openFitting(config *configs.Experiment, m *model.Model) (*fitt
 	if set.Imatrix != "" {
 		return openImatrix(config, m)
 	}
-	corpus, err := s.corpus(m, set.Text)
+	f := &fitting{text: set.Text}
+	textID, err := s.openText(f, m)
 	if err != nil {
 		return nil, config.Errorf("statistics", "%v", err)
 	}
-	f := &fitting{corpus: corpus}
-	id := fmt.Sprintf("%d %s %s %s %s %s", evaluator.Version, runtime.GOARCH, s.Path.Exact().Name(), m.Hash, corpus.Hash, set.Propagation)
+	id := fmt.Sprintf("%d %s %s %s %s %s", evaluator.Version, runtime.GOARCH, s.Path.Exact().Name(), m.Hash, textID, set.Propagation)
 	if set.Propagation == configs.Sequential {
 		if f.through, err = compress.ParseLevel(set.Level); err != nil {
 			return nil, config.Errorf("statistics.level", "%v", err)
@@ -45,6 +46,18 @@ func (s *Session) openFitting(config *configs.Experiment, m *model.Model) (*fitt
 	}
 	f.id = hash([]byte(id))
 	return f, nil
+}
+
+// openText reads the text of f, unless the model is to write it, and says what identifies the text beside the model and the
+// kernels.
+func (s *Session) openText(f *fitting, m *model.Model) (id string, err error) {
+	if f.writes() {
+		return fmt.Sprintf("self %d %d %d %d", evaluator.SampleVersion, evaluator.SampleSeed, f.sequences(), f.text.Sequence), fitsContext(f.text, m)
+	}
+	if f.corpus, err = s.corpus(m, f.text); err != nil {
+		return "", err
+	}
+	return f.corpus.Hash, nil
 }
 
 // openImatrix reads an importance matrix, which must be one of the model, and refuses levels for which it is not enough.
@@ -89,7 +102,13 @@ func (f *fitting) statistics(layer string) func() (*compress.Statistics, error) 
 func (f *fitting) same(o *fitting) bool { return f != nil && o != nil && f.id == o.id }
 
 // runs says that the model is run on a text.
-func (f *fitting) runs() bool { return f != nil && f.corpus != nil }
+func (f *fitting) runs() bool { return f != nil && f.imatrix == nil }
+
+// writes says that the model writes that text.
+func (f *fitting) writes() bool { return f.text.Data == configs.Self }
+
+// sequences is how many the text has.
+func (f *fitting) sequences() int { return f.text.Tokens / f.text.Sequence }
 
 // before lists what a folder lacks of the levels that the text goes through to the layers of missing, if they are not among want: those
 // of all blocks before the last.
@@ -118,18 +137,23 @@ func (t *Task) before(dir string, missing, want []wanted) []wanted {
 // fit makes and measures levels, block by block while the text goes through the model.
 func (b *builder) fit(ctx context.Context, missing []wanted) error {
 	o := b.options()
-	o.Path, o.Context, o.Cache, o.NoTeacher = b.Path.Exact(), b.fitting.corpus.Sequence, 0, true
+	o.Path, o.Context, o.Cache, o.NoTeacher = b.Path.Exact(), b.fitting.text.Sequence, 0, true
 	engine, err := evaluator.New(b.Model, o)
 	if err != nil {
 		return err
 	}
 	defer engine.Rest()
+	corpus, err := b.read(ctx, engine)
+	if err != nil {
+		return err
+	}
+	b.Progress.Levels(b.done, b.total)
 	of := make([][]wanted, b.Model.Blocks)
 	for _, w := range missing {
 		of[w.layer.block] = append(of[w.layer.block], w)
 	}
 	c := &evaluator.Calibration{
-		Corpus: b.fitting.corpus,
+		Corpus: corpus,
 		Needs: func(block int, k model.Kind) compress.Needs {
 			if slices.ContainsFunc(of[block], func(w wanted) bool { return w.layer.kind == k }) {
 				return compress.NeedsHessian // of levels that do not need it, for the errors of their outputs
@@ -148,6 +172,26 @@ func (b *builder) fit(ctx context.Context, missing []wanted) error {
 		c.Through = b.through
 	}
 	return engine.Statistics(ctx, c)
+}
+
+// read is the text that levels are fitted to. One of the model's own is written when it is first needed, for all experiments.
+func (b *builder) read(ctx context.Context, engine *evaluator.Engine) (*evaluator.Corpus, error) {
+	f, key := b.fitting, corpusKey{b.Model.Ref, b.fitting.text}
+	if f.corpus == nil {
+		f.corpus = b.corpora[key]
+	}
+	if f.corpus != nil {
+		return f.corpus, nil
+	}
+	corpus, err := engine.Sample(ctx, evaluator.Sampling{
+		Sequences: f.sequences(), Length: f.text.Sequence, Seed: evaluator.SampleSeed, Written: b.Progress.Text,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.keep(key, corpus)
+	f.corpus = corpus
+	return corpus, nil
 }
 
 // through is a block at the level that the text goes through.

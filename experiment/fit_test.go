@@ -144,7 +144,7 @@ func TestFittedLevelsAreKept(t *testing.T) {
 	s := p.session(t, "a.db")
 	task := prepare(t, s, p.experiment(t, p.fitting(t, "")))
 	needs := func(limit int64) levelNeeds {
-		n, err := task.levelNeeds(s.Levels, 1, limit, map[compress.Key]bool{})
+		n, err := task.levelNeeds(s.Levels, evaluator.Options{Workers: 1, Targets: limit}, map[compress.Key]bool{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -86,7 +86,7 @@ func (s *Session) plan(t *Task, speed float64, planned map[compress.Key]bool) (P
 	}
 	seeds := int64(len(t.Config.Seeds))
 	options := s.options()
-	levels, err := t.levelNeeds(s.Levels, s.Workers, options.Targets, planned)
+	levels, err := t.levelNeeds(s.Levels, options, planned)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -113,7 +113,7 @@ func (s *Session) FitsLevels(tasks []*Task) error {
 	planned := map[compress.Key]bool{}
 	var plans []Plan
 	for _, t := range tasks {
-		n, err := t.levelNeeds(s.Levels, s.Workers, s.options().Targets, planned)
+		n, err := t.levelNeeds(s.Levels, s.options(), planned)
 		if err != nil {
 			return err
 		}
@@ -130,9 +130,9 @@ type levelNeeds struct {
 	memory  int64 // while they are made; 0 if they are there
 }
 
-// levelNeeds looks for levels in the folder dir, and adds what is missing to planned. Up to limit bytes of a text's residual stream are in
-// memory, if limit is not 0.
-func (t *Task) levelNeeds(dir string, workers int, limit int64, planned map[compress.Key]bool) (n levelNeeds, err error) {
+// levelNeeds looks for levels in the folder dir, and adds what is missing to planned. The options are those of the engine that runs
+// the text through the model.
+func (t *Task) levelNeeds(dir string, o evaluator.Options, planned map[compress.Key]bool) (n levelNeeds, err error) {
 	want := t.wanted()
 	missing, err := t.missing(dir, want)
 	if err != nil {
@@ -154,15 +154,16 @@ func (t *Task) levelNeeds(dir string, workers int, limit int64, planned map[comp
 	}
 	n.disk += n.disk / 50 // headers, and what was measured
 	if len(missing) > 0 {
-		n.memory, n.scratch = t.buildingBytes(missing, workers, limit)
+		n.memory, n.scratch = t.buildingBytes(missing, o)
 	}
 	return n, nil
 }
 
 // buildingBytes is what it takes to make levels: copies of the layers that workers compress and, if the text is run through the model,
 // the moments of a block's inputs, two factorizations of each if a level asks for them, the inputs that workers sum, and the
-// residual stream, which is on disk if it takes more than limit.
-func (t *Task) buildingBytes(missing []wanted, workers int, limit int64) (memory, disk int64) {
+// residual stream, which is on disk if it takes more than Targets. A text that the model writes itself is written before.
+func (t *Task) buildingBytes(missing []wanted, o evaluator.Options) (memory, disk int64) {
+	workers := o.Workers
 	var moments, weights, inputs int64
 	var seen [model.NumKinds]bool
 	for _, k := range t.Model.Kinds() {
@@ -184,12 +185,18 @@ func (t *Task) buildingBytes(missing []wanted, workers int, limit int64) (memory
 	if slices.ContainsFunc(missing, func(w wanted) bool { return w.level.Needs() == compress.NeedsHessian }) {
 		factors = 2
 	}
-	stream := int64(len(t.fitting.corpus.Tokens)) * int64(4*t.Model.Hidden)
-	if limit > 0 && stream > limit {
+	sequences, length := t.fitting.sequences(), t.fitting.text.Sequence
+	stream := int64(sequences*length) * int64(4*t.Model.Hidden)
+	if o.Targets > 0 && stream > o.Targets {
 		stream, disk = 0, stream
 	}
-	tokens := int64(max(1024, t.fitting.corpus.Sequence))
-	return (1+factors)*8*moments + int64(workers)*4*max(tokens*inputs, 4*weights) + stream + t.activationBytes(workers), disk
+	tokens := int64(max(1024, length))
+	memory = (1+factors)*8*moments + int64(workers)*4*max(tokens*inputs, 4*weights) + stream + t.activationBytes(workers)
+	if t.fitting.writes() {
+		o.Context = length
+		memory = max(memory, o.SampleBytes(t.Model, evaluator.Sampling{Sequences: sequences, Length: length}))
+	}
+	return memory, disk
 }
 
 // targetBytes is what the dense model's hidden states take, kept for every token of both texts.

@@ -2,6 +2,8 @@ package experiment
 
 // Progress is shown while an experiment runs. Calls come from one goroutine at a time.
 type Progress interface {
+	// Text says that done of total tokens are there of a text that a model writes itself.
+	Text(done, total int)
 	// Levels says that done of total levels are in the level database.
 	Levels(done, total int)
 	// Begin says that a run goes on from here, with the tokens it will score at most.

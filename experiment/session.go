@@ -88,8 +88,8 @@ func (s *Session) corpus(m *model.Model, t configs.Text) (*evaluator.Corpus, err
 	if c, ok := s.corpora[key]; ok {
 		return c, nil
 	}
-	if t.Sequence > m.Context {
-		return nil, fmt.Errorf("sequences of %d tokens exceed the model's context of %d: write sequence = %d or less", t.Sequence, m.Context, m.Context)
+	if err := fitsContext(t, m); err != nil {
+		return nil, err
 	}
 	ids, err := tokens(m, t.Data, t.Tokens)
 	if err != nil {
@@ -99,11 +99,24 @@ func (s *Session) corpus(m *model.Model, t configs.Text) (*evaluator.Corpus, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Data, err)
 	}
+	s.keep(key, c)
+	return c, nil
+}
+
+// fitsContext refuses sequences that are longer than a model can see.
+func fitsContext(t configs.Text, m *model.Model) error {
+	if t.Sequence > m.Context {
+		return fmt.Errorf("sequences of %d tokens exceed the model's context of %d: write sequence = %d or less", t.Sequence, m.Context, m.Context)
+	}
+	return nil
+}
+
+// keep has a text ready for other experiments.
+func (s *Session) keep(key corpusKey, c *evaluator.Corpus) {
 	if s.corpora == nil {
 		s.corpora = map[corpusKey]*evaluator.Corpus{}
 	}
 	s.corpora[key] = c
-	return c, nil
 }
 
 // tokens reads a text as a model sees it, up to a number of tokens or somewhat more.

@@ -95,6 +95,7 @@ type watch struct {
 	stop             func()
 }
 
+func (w *watch) Text(int, int)               {}
 func (w *watch) Levels(int, int)             {}
 func (w *watch) Begin(string, uint64, int64) {}
 func (w *watch) End()                        {}

@@ -111,7 +111,7 @@ func original(m *model.Model) error {
 
 // judgedByItsText refuses to fit levels to the text of evaluation, also where that is a file under another name.
 func judgedByItsText(config *configs.Experiment) error {
-	if config.Statistics.Data == "" {
+	if data := config.Statistics.Data; data == "" || data == configs.Self {
 		return nil
 	}
 	same, err := text.Same(config.Statistics.Data, config.Evaluation.Data)

@@ -271,6 +271,80 @@ func TestArchitecturesPredictTheSameInPieces(t *testing.T) {
 	}
 }
 
+// Sequences that go on in lockstep are those that go on by themselves, to the bit, also beyond the window of local attention.
+func TestArchitecturesExtendInLockstep(t *testing.T) {
+	for _, name := range goldenNames(t) {
+		m := openGolden(t, filepath.Join("testdata/architectures", name))
+		for _, p := range kernels.Paths() {
+			r := model.NewRunner(m, p, goldenTokens)
+			caches := []*model.Cache{r.NewCache(), r.NewCache(), r.NewCache()}
+			alone, got := make([][]float32, len(caches)), make([][]float32, len(caches))
+			text := func(i int) []int32 { // each its own
+				ids := goldenIDs()
+				for j := range ids {
+					ids[j] = (ids[j] + int32(11*i*j)) % goldenVocab
+				}
+				return ids
+			}
+			for i := range alone {
+				alone[i] = make([]float32, goldenTokens*m.Hidden)
+				if err := r.Hidden(alone[i], &m.Network, text(i), goldenTokens); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for at := 0; at < goldenTokens; {
+				piece := min(goldenTokens-at, 1+at%3)
+				var ids []int32
+				for i := range caches {
+					ids = append(ids, text(i)[at:at+piece]...)
+				}
+				hidden := make([]float32, len(ids)*m.Hidden)
+				if err := r.Extend(hidden, &m.Network, ids, caches...); err != nil {
+					t.Fatal(err)
+				}
+				for i := range caches {
+					got[i] = append(got[i], hidden[i*piece*m.Hidden:(i+1)*piece*m.Hidden]...)
+				}
+				at += piece
+			}
+			for i := range caches {
+				if !slices.Equal(got[i], alone[i]) {
+					t.Errorf("%s, %s: beside others, sequence %d differs by %g of the largest", name, p.Name(), i, difference(got[i], alone[i]))
+				}
+			}
+		}
+	}
+}
+
+func TestExtendRefuses(t *testing.T) {
+	m := openGolden(t, "testdata/architectures/llama")
+	r := model.NewRunner(m, kernels.Paths()[0], 8)
+	hidden := make([]float32, 16*m.Hidden)
+	full, empty := r.NewCache(), r.NewCache()
+	if err := r.Extend(hidden, &m.Network, goldenIDs()[:8], full); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		tokens int
+		caches []*model.Cache
+	}{
+		"no cache":                 {4, nil},
+		"pieces of unequal length": {3, []*model.Cache{empty, r.NewCache()}},
+		"caches of unequal length": {2, []*model.Cache{empty, full}},
+		"beyond the context":       {1, []*model.Cache{full}},
+		"beyond an empty context":  {9, []*model.Cache{empty}},
+	} {
+		if err := r.Extend(hidden, &m.Network, goldenIDs()[:c.tokens], c.caches...); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	full.Reset()
+	again := make([]float32, 8*m.Hidden)
+	if err := r.Extend(again, &m.Network, goldenIDs()[:8], full); err != nil || !slices.Equal(again, hidden[:len(again)]) {
+		t.Errorf("after Reset, the same sequence is another one: %v", err)
+	}
+}
+
 // Every layer's inputs are shown: those which, multiplied with it, make the next one's.
 func TestArchitecturesShowTheInputsOfLayers(t *testing.T) {
 	for _, name := range goldenNames(t) {

@@ -7,7 +7,7 @@ import (
 )
 
 // attention adds a block's attention to x [tokens, hidden], consecutive sequences of equal length.
-func (r *Runner) attention(x []float32, b *Block, sequence int, c *Cache, index int, see func(Kind, []float32)) {
+func (r *Runner) attention(x []float32, b *Block, sequence int, caches []*Cache, index int, see func(Kind, []float32)) {
 	m, p := r.m, b.Parts
 	tokens := len(x) / m.Hidden
 	qw, kvw := m.Heads*m.HeadDim, m.KVHeads*m.HeadDim
@@ -30,6 +30,10 @@ func (r *Runner) attention(x []float32, b *Block, sequence int, c *Cache, index 
 	}
 	attn := grow(&r.attn, tokens*qw)
 	for s := 0; s < tokens; s += sequence {
+		var c *Cache
+		if caches != nil {
+			c = caches[s/sequence]
+		}
 		qs, ks := q[s*qw:(s+sequence)*qw], k[s*kvw:(s+sequence)*kvw]
 		r.attend(attn[s*qw:(s+sequence)*qw], qs, ks, v[s*kvw:(s+sequence)*kvw], sequence, b.Local, c, index)
 	}

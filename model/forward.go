@@ -60,6 +60,14 @@ func (r *Runner) NewCache() *Cache {
 	return c
 }
 
+// Reset empties the cache for another sequence.
+func (c *Cache) Reset() { c.length = 0 }
+
+// CacheBytes is what a cache for a sequence of so many tokens takes.
+func (m *Model) CacheBytes(context int) int64 {
+	return 2 * 4 * int64(m.Blocks) * int64(context) * int64(m.KVHeads*m.HeadDim)
+}
+
 // Hidden runs the network over consecutive sequences of equal length and returns the hidden states after the final norm
 // in dst [tokens, hidden], ready for the head. The values for one sequence do not depend on its neighbours.
 func (r *Runner) Hidden(dst []float32, net *Network, ids []int32, sequence int) error {
@@ -77,20 +85,32 @@ func (r *Runner) Hidden(dst []float32, net *Network, ids []int32, sequence int) 
 	return nil
 }
 
-// Extend runs the tokens that follow those in the cache, appends them to it, and returns their hidden states after the
-// final norm in dst [tokens, hidden].
-func (r *Runner) Extend(dst []float32, net *Network, ids []int32, c *Cache) error {
-	if c.length+len(ids) > r.context {
-		return fmt.Errorf("%d tokens exceed the context of %d", c.length+len(ids), r.context)
+// Extend runs the tokens that follow those in each cache, appends them to it, and returns their hidden states after the final
+// norm in dst [tokens, hidden]: ids are consecutive pieces of equal length, one for each cache, and the caches hold equally many
+// tokens. The values for one sequence do not depend on its neighbours.
+func (r *Runner) Extend(dst []float32, net *Network, ids []int32, caches ...*Cache) error {
+	if len(caches) == 0 || len(ids)%len(caches) != 0 {
+		return fmt.Errorf("%d tokens are not pieces of equal length for %d caches", len(ids), len(caches))
+	}
+	piece, start := len(ids)/len(caches), caches[0].length
+	for _, c := range caches {
+		if c.length != start {
+			return fmt.Errorf("one cache holds %d tokens, another %d", start, c.length)
+		}
+	}
+	if start+piece > r.context {
+		return fmt.Errorf("%d tokens exceed the context of %d", start+piece, r.context)
 	}
 	x := dst[:len(ids)*r.m.Hidden]
-	if err := r.embed(x, ids, len(ids), c.length); err != nil {
+	if err := r.embed(x, ids, piece, start); err != nil {
 		return err
 	}
 	for b := range net.Blocks {
-		r.block(x, &net.Blocks[b], len(ids), c, b, unseen)
+		r.block(x, &net.Blocks[b], piece, caches, b, unseen)
 	}
-	c.length += len(ids)
+	for _, c := range caches {
+		c.length += piece
+	}
 	r.Norm(x)
 	return nil
 }
@@ -158,11 +178,11 @@ func (r *Runner) Logits(dst, hidden []float32) {
 	r.w.Logits(dst, hidden, len(hidden)/r.m.Hidden, r.m.Head, float32(r.m.FinalSoftcap))
 }
 
-// block is Block that sees, and appends to, the keys and values of c for the block with this index, and shows the inputs
-// of its layers.
-func (r *Runner) block(x []float32, b *Block, sequence int, c *Cache, index int, see func(Kind, []float32)) {
+// block is Block that sees, and appends to, the keys and values of each sequence's cache, if there are any, for the block with
+// this index, and shows the inputs of its layers.
+func (r *Runner) block(x []float32, b *Block, sequence int, caches []*Cache, index int, see func(Kind, []float32)) {
 	if !b.DropAttn {
-		r.attention(x, b, sequence, c, index, see)
+		r.attention(x, b, sequence, caches, index, see)
 	}
 	if !b.DropMLP {
 		r.mlp(x, b, see)

@@ -24,13 +24,17 @@ type addedToken struct {
 type addedTokens struct {
 	raw, normalized matcher
 	byID            map[int32]string
+	special         map[int32]bool
 }
 
 func newAddedTokens(tokens []addedToken, normalize normalizer) addedTokens {
-	a := addedTokens{byID: make(map[int32]string, len(tokens))}
+	a := addedTokens{byID: make(map[int32]string, len(tokens)), special: map[int32]bool{}}
 	raw := make([]addedToken, 0, len(tokens)) // most are
 	var normalized []addedToken
 	for _, t := range tokens {
+		if t.Special {
+			a.special[t.ID] = true
+		}
 		t.text = t.Content
 		if t.Normalized && normalize != nil {
 			t.text = normalize(t.Content)

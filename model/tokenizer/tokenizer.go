@@ -108,6 +108,9 @@ func (t *Tokenizer) Token(id int32) string {
 	return t.tokens[id]
 }
 
+// IsText says whether a token stands for some text: it is in the vocabulary, and not special.
+func (t *Tokenizer) IsText(id int32) bool { return t.Token(id) != "" && !t.added.special[id] }
+
 // ID is the id of a token as the vocabulary writes it.
 func (t *Tokenizer) ID(token string) (id int32, ok bool) {
 	id, ok = t.ids[token]
