@@ -4,4 +4,4 @@
 set -eu
 cd "$(dirname "$0")/../.."
 GOARCH=arm64 CGO_ENABLED=1 CC=aarch64-linux-gnu-gcc exec go test -exec 'qemu-aarch64 -L /usr/aarch64-linux-gnu' \
-	-short -skip 'SurvivesKill|SmolLM2|Conformance|GPTQ|SparseGPT|Golden.*Importance' ./kernels ./compress ./model ./evaluator "$@"
+	-timeout 30m -short -skip 'SurvivesKill|SmolLM2|Conformance|GPTQ|SparseGPT|Golden.*Importance' ./kernels ./compress ./model ./evaluator "$@"
