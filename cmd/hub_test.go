@@ -109,3 +109,31 @@ func TestPullMistakes(t *testing.T) {
 	finch(t, dir, "pull", "org/name").fails(t, 1, "HF_HUB_OFFLINE is set")
 	finch(t, dir, "generate", "hf://org/name").fails(t, 1, "unset HF_HUB_OFFLINE, and 'finch pull hf://org/name' brings it")
 }
+
+// A folder made of a model of the hub has its tokenizer's files, which lie in the cache.
+func TestHubModelIsExported(t *testing.T) {
+	files := map[string][]byte{"tokenizer_config.json": []byte("{}\n")}
+	folder := testmodel.Folder(t, testmodel.Llama(1, 2, 64, 96, testmodel.Vocab))
+	for _, name := range []string{"config.json", "tokenizer.json", "model.safetensors"} {
+		data, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = data
+	}
+	h, cache, dir := hubtest.New(t, "org/name", files), t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "drops.txt"), []byte("none\nnone\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r := online(t, h, cache, dir, "pull", "org/name"); r.code != 0 {
+		t.Fatal(r.stderr)
+	}
+	if r := online(t, h, cache, dir, "import", "drops.txt", "--model", "hf://org/name", "--format", "safetensors", "-o", "out"); r.code != 0 {
+		t.Fatal(r.stderr)
+	}
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json"} {
+		if got, err := os.ReadFile(filepath.Join(dir, "out", name)); err != nil || string(got) != string(files[name]) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

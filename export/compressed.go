@@ -24,7 +24,7 @@ type compressedFormat struct{ *folder }
 
 // fused are the layers that vLLM multiplies as one, so that they need the same scheme.
 var fused = [][]model.Kind{
-	{model.AttnQ, model.AttnK, model.AttnV}, {model.FFNGate, model.FFNUp}, {model.FFNGateExps, model.FFNUpExps}, {model.FFNGateShexp, model.FFNUpShexp},
+	{model.AttnQ, model.AttnK, model.AttnV}, {model.FFNGate, model.FFNUp}, {model.FFNGateExps, model.FFNUpExps, model.FFNDownExps}, {model.FFNGateShexp, model.FFNUpShexp},
 }
 
 // scheme is how a matrix is stored: ok if as codes.

@@ -31,9 +31,9 @@ func promised(t *testing.T, target Target, n *model.Network) int64 {
 				continue
 			}
 			sum += target.Parts(s.attn)
-			for k, w := range block.Layers {
-				if w != nil && model.Kind(k).IsAttention() == s.attn {
-					sum += target.Layer(compress.Info{Format: w.Format, Rows: w.Rows, Cols: w.Cols})
+			for k := range model.NumKinds {
+				if w := block.Layers[k]; w != nil && k.IsAttention() == s.attn {
+					sum += target.Layer(compress.Info{Layer: model.LayerName(b, k), Format: w.Format, Rows: w.Rows, Cols: w.Cols})
 				}
 			}
 		}

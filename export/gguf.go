@@ -76,12 +76,14 @@ func set(kvs []gguf.KV, key string, v gguf.Value) []gguf.KV {
 	return append(kvs, gguf.KV{Key: key, Value: v})
 }
 
-// setWindows says which blocks of a network have a window, if they differ in that.
+// setWindows says which blocks of a network have a window, if they differ in that; else nothing may be left that says it of
+// more blocks.
 func setWindows(kvs []gguf.KV, m *model.Model, n *model.Network) []gguf.KV {
-	if key, pattern := m.WindowPattern(n); pattern != nil {
+	key, pattern := m.WindowPattern(n)
+	if pattern != nil {
 		return set(kvs, key, gguf.ArrayOf(pattern))
 	}
-	return kvs
+	return slices.DeleteFunc(slices.Clone(kvs), func(kv gguf.KV) bool { return kv.Key == key })
 }
 
 func (t *ggufTarget) Fixed() int64 { return t.fixed }

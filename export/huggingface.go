@@ -45,9 +45,8 @@ const shardBytes = 5e9
 
 func newFolder(m *model.Model) (*folder, error) {
 	f := &folder{m: m, config: map[string]json.RawMessage{}, shard: shardBytes}
-	config, tokenizer := m.HuggingFace()
-	made := config == nil
-	if made {
+	config, tokenizer, dir := m.HuggingFace()
+	if config == nil {
 		var err error
 		if config, err = madeConfig(m); err != nil {
 			return nil, err
@@ -56,14 +55,14 @@ func newFolder(m *model.Model) (*folder, error) {
 	if err := json.Unmarshal(config, &f.config); err != nil {
 		return nil, fmt.Errorf("config.json of %s: %w", m.Ref, err)
 	}
-	if made {
-		return f, nil
-	}
 	if tokenizer != nil {
 		f.copied = append(f.copied, whole("tokenizer.json", tokenizer))
 	}
+	if dir == "" {
+		return f, nil
+	}
 	for _, name := range tokenizerFiles {
-		content, err := os.ReadFile(filepath.Join(m.Ref, name))
+		content, err := os.ReadFile(filepath.Join(dir, name))
 		switch {
 		case err == nil:
 			f.copied = append(f.copied, whole(name, content))
@@ -84,7 +83,12 @@ func whole(name string, content []byte) File {
 
 // madeConfig is the config.json of a model that has none.
 func madeConfig(m *model.Model) ([]byte, error) {
-	if m.Architecture != "llama" || m.Experts > 0 || m.Extra != 0 || m.Scaling != nil || m.Window > 0 {
+	plain := model.Config{
+		Architecture: "llama", Name: m.Name, Hidden: m.Hidden, MLP: m.MLP, Heads: m.Heads, KVHeads: m.KVHeads, HeadDim: m.HeadDim,
+		Blocks: m.Blocks, Vocab: m.Vocab, Context: m.Context, NormEps: m.NormEps, RopeTheta: m.RopeTheta,
+		RopeInterleaved: m.RopeInterleaved, TiedHead: m.TiedHead,
+	}
+	if m.Config != plain {
 		return nil, fmt.Errorf("finch makes config.json for plain llama models only, and %s, a %s, is none: begin with the model's Hugging Face folder", m.Ref, m.Architecture)
 	}
 	config := map[string]any{

@@ -119,12 +119,8 @@ func closeTo(t *testing.T, m *model.Model, n *model.Network, written *model.Mode
 	}
 	was, network := rounded(m, n)
 	want, got := logits(t, was, network, portable), logits(t, written, &written.Network, portable)
-	worst, largest := 0.0, 0.0
-	for i := range want {
-		worst, largest = max(worst, math.Abs(float64(want[i])-float64(got[i]))), max(largest, math.Abs(float64(want[i])))
-	}
-	if !(worst <= 1e-5*largest) {
-		t.Errorf("logits differ by %g of %g", worst, largest)
+	if d := difference(got, want); !(d <= 1e-5) {
+		t.Errorf("logits differ by %g of the largest", d)
 	}
 }
 
@@ -174,15 +170,46 @@ func TestConfigIsKept(t *testing.T) {
 	}
 }
 
-// runTransformers prints the logits that transformers has, in float32.
+// runTransformers prints the logits that transformers has in float32, of every folder in turn.
 const runTransformers = `
 import sys, torch
 from transformers import AutoModelForCausalLM
-m = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32).eval()
-with torch.no_grad():
-    out = m(torch.tensor([[int(x) for x in sys.argv[2:]]])).logits[0]
-sys.stdout.buffer.write(out.numpy().astype("<f4").tobytes())
+ids = torch.tensor([[int(x) for x in sys.argv[1].split(",")]])
+for folder in sys.argv[2:]:
+    m = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.no_grad():
+        sys.stdout.buffer.write(m(ids).logits[0].numpy().astype("<f4").tobytes())
 `
+
+// transformersLogits are what transformers computes with each folder, one after the other.
+func transformersLogits(t *testing.T, python string, ids []int32, folders ...string) []float32 {
+	t.Helper()
+	list := strings.Trim(strings.ReplaceAll(fmt.Sprint(ids), " ", ","), "[]")
+	run := exec.Command(python, append([]string{"-c", runTransformers, list}, folders...)...)
+	var errs strings.Builder
+	run.Stderr = &errs
+	out, err := run.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, errs.String())
+	}
+	all := make([]float32, len(out)/4)
+	for i := range all {
+		all[i] = math.Float32frombits(binary.LittleEndian.Uint32(out[4*i:]))
+	}
+	return all
+}
+
+// difference is max |a − b| / max |b|; infinite if they are not equally long.
+func difference(a, b []float32) float64 {
+	if len(a) != len(b) {
+		return math.Inf(1)
+	}
+	worst, largest := 0.0, 0.0
+	for i := range b {
+		worst, largest = max(worst, math.Abs(float64(a[i])-float64(b[i]))), max(largest, math.Abs(float64(b[i])))
+	}
+	return worst / largest
+}
 
 // TestTransformersOracle has transformers load exported folders: its logits are finch's.
 func TestTransformersOracle(t *testing.T) {
@@ -203,27 +230,12 @@ func TestTransformersOracle(t *testing.T) {
 		drop(n, 0)
 		n.Blocks[1].DropAttn, n.Blocks[m.Blocks-1].DropMLP = true, true
 		dir, _ := writeFolder(t, target, n)
-		args := []string{"-c", runTransformers, dir}
-		for _, id := range testmodel.Tokens(9, 24, testmodel.Vocab) { // as logits has them
-			args = append(args, fmt.Sprint(id))
-		}
-		run := exec.Command(python, args...)
-		var errs strings.Builder
-		run.Stderr = &errs
-		out, err := run.Output()
+		got := transformersLogits(t, python, testmodel.Tokens(9, 24, testmodel.Vocab), dir) // as logits has them
 		read := open(t, withTokenizer(t, dir))
-		want := logits(t, read, &read.Network, portable)
-		if err != nil || len(out) != 4*len(want) {
-			t.Fatalf("%s: %d bytes of logits, %d expected, %v: %s", name, len(out), 4*len(want), err, errs.String())
-		}
-		worst, largest := 0.0, 0.0
-		for i, x := range want {
-			got := float64(math.Float32frombits(binary.LittleEndian.Uint32(out[4*i:])))
-			worst, largest = max(worst, math.Abs(got-float64(x))), max(largest, math.Abs(float64(x)))
-		}
-		t.Logf("%s: logits differ by %g of %g", name, worst, largest)
-		if !(worst <= 1e-5*largest) {
-			t.Errorf("%s: logits differ by %g of %g", name, worst, largest)
+		d := difference(got, logits(t, read, &read.Network, portable))
+		t.Logf("%s: logits differ by %g of the largest", name, d)
+		if !(d <= 1e-5) {
+			t.Errorf("%s: logits differ by %g of the largest", name, d)
 		}
 	}
 }

@@ -22,18 +22,7 @@ func TestSplitSource(t *testing.T) {
 
 func TestSplitSmolLM2(t *testing.T) {
 	whole := testmodel.SmolLM2(t)
-	folder := os.Getenv("FINCH_LLAMA_CPP")
-	if folder == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Skipf("SmolLM2 is not split: %v", err)
-		}
-		folder = filepath.Join(cache, "finch", "llama.cpp")
-	}
-	program, prefix := filepath.Join(folder, "build", "bin", "llama-gguf-split"), filepath.Join(t.TempDir(), "smollm2")
-	if _, err := os.Stat(program); err != nil {
-		t.Skipf("SmolLM2 is not split: %v: FINCH_LLAMA_CPP names the folder of llama.cpp", err)
-	}
+	program, prefix := llamaCpp(t, "llama-gguf-split"), filepath.Join(t.TempDir(), "smollm2")
 	// The first part has the metadata alone.
 	args := []string{"--split", "--split-max-tensors", "100", "--no-tensor-first-split", whole.Ref, prefix}
 	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {

@@ -32,7 +32,7 @@ func openFolder(dir string) (*Model, error) {
 		weights.Close()
 		return nil, err
 	}
-	m.close = weights.Close
+	m.folder, m.close = dir, weights.Close
 	return m, nil
 }
 

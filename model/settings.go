@@ -80,10 +80,11 @@ func (m *Model) settings() []gguf.KV {
 }
 
 // WindowPattern says of each block of a network that is not dropped whether it has a window, and under which key of GGUF that
-// stands; nil: none has, or every block of the architecture.
+// stands; nil: none has, or every one of them.
 func (m *Model) WindowPattern(n *Network) (key string, pattern []bool) {
+	key = m.Architecture + "." + keyWindowPattern
 	if m.Window == 0 {
-		return "", nil
+		return key, nil
 	}
 	matters := m.design().globalEvery > 0
 	for b := range n.Blocks {
@@ -93,9 +94,9 @@ func (m *Model) WindowPattern(n *Network) (key string, pattern []bool) {
 		}
 	}
 	if !matters {
-		return "", nil
+		return key, nil
 	}
-	return m.Architecture + "." + keyWindowPattern, pattern
+	return key, pattern
 }
 
 // PermutesQK says whether GGUF has the rows of q and k in another order than the model: pair by pair.
