@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,6 +69,14 @@ type compared struct {
 // compareModels evaluates the models one after the other. What the base makes of the text is kept in a file meanwhile, so that it is
 // run once.
 func compareModels(c *cobra.Command, refs []string, base string, text *evalText, files []string) ([]compared, error) {
+	questions, err := readTasks(files)
+	if err != nil {
+		return nil, err
+	}
+	path, err := kernelPath(c)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "finch-base-")
 	if err != nil {
 		return nil, err
@@ -76,13 +86,14 @@ func compareModels(c *cobra.Command, refs []string, base string, text *evalText,
 	if base != "" && evaluator.IsBase(base) {
 		kept = base
 	} else if base != "" {
-		if err := (&evaluation{Model: base}).evaluate(c, text, "", kept, nil); err != nil {
+		m, err := openModel(c, base)
+		if err != nil {
 			return nil, err
 		}
-	}
-	path, err := kernelPath(c)
-	if err != nil {
-		return nil, err
+		err = (&evaluation{}).evaluate(c, m, text, "", kept, nil)
+		if err = errors.Join(err, m.Close()); err != nil {
+			return nil, err
+		}
 	}
 	var list []compared
 	for i, ref := range refs {
@@ -91,19 +102,29 @@ func compareModels(c *cobra.Command, refs []string, base string, text *evalText,
 		if base == "" && i == 0 {
 			with, save = "", kept
 		}
-		if err := r.evaluate(c, text, with, save, files); err != nil {
+		if err := r.compare(c, path, text, with, save, questions); err != nil {
 			return nil, err
 		}
 		r.Base = base
 		if base == "" && i > 0 {
 			r.Base = refs[0]
 		}
-		if err := r.measure(c, path); err != nil {
-			return nil, err
-		}
 		list = append(list, r)
 	}
 	return list, nil
+}
+
+// compare opens the model once for all that is to be found out about it.
+func (r *compared) compare(c *cobra.Command, path *kernels.Path, text *evalText, base, saveBase string, questions []*tasks.Task) error {
+	m, err := openModel(c, r.Model)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if err := r.evaluate(c, m, text, base, saveBase, questions); err != nil {
+		return err
+	}
+	return r.measure(c.Context(), m, path)
 }
 
 // Tokens of the texts that speed is measured on, unless the model's context is shorter.
@@ -113,12 +134,7 @@ const (
 )
 
 // measure finds out how large and how fast the model is.
-func (r *compared) measure(c *cobra.Command, path *kernels.Path) error {
-	m, err := openModel(c, r.Model)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
+func (r *compared) measure(ctx context.Context, m *model.Model, path *kernels.Path) error {
 	var stored int64
 	for b := range m.Network.Blocks {
 		block := &m.Network.Blocks[b]
@@ -135,13 +151,13 @@ func (r *compared) measure(c *cobra.Command, path *kernels.Path) error {
 	hidden, logits := make([]float32, len(prompt)*m.Hidden), make([]float32, m.Vocab)
 	var cache *model.Cache
 	extend := func(ids []int32) error {
-		if err := c.Context().Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if err := runner.Extend(hidden, &m.Network, ids, cache); err != nil {
 			return err
 		}
-		runner.Worker().MatMul(logits, hidden[(len(ids)-1)*m.Hidden:len(ids)*m.Hidden], 1, m.Head)
+		runner.Logits(logits, hidden[(len(ids)-1)*m.Hidden:len(ids)*m.Hidden])
 		return nil
 	}
 	for range 2 { // the first reads the weights from disk

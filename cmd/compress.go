@@ -30,7 +30,8 @@ func newCompress() *cobra.Command {
 		Long: `compress searches how strongly each layer of a model can be compressed so that the whole file has no more than --bytes, or its
 layers no more than --bits-per-weight, and writes the file. It makes an experiment file beside the output first, with the levels
 that the model allows and as long a search as --time-limit allows on this machine, prints its plan, and runs it in the database
-(--db). Interrupt it and give the command again, or finch run with the experiment file, and it goes on where it was.
+(--db). Interrupt it and give the command again, or finch run with the experiment file, and it goes on where it was. An experiment
+file that is there is taken as it is: how long it searches was settled when it was written, and --fresh writes it anew.
 
 At the end it says what the file is like on held-out text, and what the naive mix of the same size would have been.`,
 		Example: `  finch compress model.gguf --bytes 3.2GB -o small.gguf
@@ -67,7 +68,7 @@ At the end it says what the file is like on held-out text, and what the naive mi
 	c.Flags().StringVarP(&output, "output", "o", "", "the file to write")
 	c.Flags().StringVar(&w.Data, "data", "builtin:calibration", "the text to search on: of what the model is for, if you have it")
 	c.Flags().StringVar(&w.HeldOut, "held-out", "builtin:evaluation", "another text, to measure the result on")
-	c.Flags().DurationVar(&w.TimeLimit, "time-limit", time.Hour, "about how long it may take, like 90m")
+	c.Flags().DurationVar(&w.TimeLimit, "time-limit", time.Hour, "about how long it may take, like 90m, when the experiment file is written")
 	c.Flags().BoolVar(&fresh, "fresh", false, "write a new experiment file and set an earlier run aside")
 	return c
 }
@@ -75,7 +76,9 @@ At the end it says what the file is like on held-out text, and what the naive mi
 func compressModel(c *cobra.Command, w experiment.Wish, output string, fresh bool) error {
 	path := strings.TrimSuffix(output, filepath.Ext(output)) + ".toml"
 	w.Name = experimentName(output)
-	if _, err := os.Stat(path); fresh || errors.Is(err, fs.ErrNotExist) {
+	_, err := os.Stat(path)
+	anew := fresh || errors.Is(err, fs.ErrNotExist)
+	if anew {
 		if err := compose(c, w, path); err != nil {
 			return err
 		}
@@ -88,8 +91,21 @@ func compressModel(c *cobra.Command, w experiment.Wish, output string, fresh boo
 	if err != nil {
 		return usageError{err}
 	}
-	if config.Model != w.Model || config.Budget != (configs.Budget{Bytes: w.Bytes, BitsPerWeight: w.BitsPerWeight}) {
-		return usagef("%s is for another model or size: add --fresh to write it anew, or choose another --output", path)
+	for _, other := range []struct {
+		what string
+		is   bool
+	}{
+		{"model", config.Model != w.Model},
+		{"size", config.Budget != configs.Budget{Bytes: w.Bytes, BitsPerWeight: w.BitsPerWeight}},
+		{"--data", config.Calibration.Data != w.Data},
+		{"--held-out", config.Evaluation.Data != w.HeldOut},
+	} {
+		if other.is {
+			return usagef("%s is for another %s: add --fresh to write it anew, or choose another --output", path, other.what)
+		}
+	}
+	if !anew && c.Flags().Changed("time-limit") {
+		fmt.Fprintf(c.ErrOrStderr(), "%s is there, and searches for as long as when it was written: for another --time-limit add --fresh\n", path)
 	}
 	file.Experiments = []configs.Experiment{*config}
 	var results [3]store.Result

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,8 +44,15 @@ func TestCompress(t *testing.T) {
 	if err := json.Unmarshal([]byte(done(t, dir, "eval", "small.gguf", "--base", ref, "--data", "held-out", "--context", "128", "--json").stdout), &e); err != nil || !(e.Text.Comparison.KLD.Value > 0) {
 		t.Errorf("the file scores %+v, %v", e, err)
 	}
+	if !strings.Contains(again.stderr, "another --time-limit") {
+		t.Errorf("nothing is said of the time limit:\n%s", again.stderr)
+	}
+	for _, other := range []struct{ flag, value, what string }{
+		{"--data", "no-such-text", "--data"}, {"--held-out", "no-such-text", "--held-out"}, {"--bits-per-weight", "5.5", "size"},
+	} { // of a flag that is given twice, the last counts
+		finch(t, dir, append(slices.Clone(args), other.flag, other.value)...).fails(t, 2, "small.toml", "another "+other.what, "--fresh")
+	}
 	args[3] = "6"
-	finch(t, dir, args...).fails(t, 2, "small.toml", "another model or size", "--fresh")
 	if r := done(t, dir, append(args, "--fresh")...); !strings.Contains(r.stdout, "6.000 bits") && !strings.Contains(r.stdout, "5.9") {
 		t.Errorf("--fresh:\n%s", r.stdout)
 	}

@@ -49,8 +49,17 @@ or --save-base asks for it.`,
 			if err := text.only(c, base); err != nil {
 				return err
 			}
+			questions, err := readTasks(files)
+			if err != nil {
+				return err
+			}
+			m, err := openModel(c, args[0])
+			if err != nil {
+				return err
+			}
+			defer m.Close()
 			r := &evaluation{Model: args[0]}
-			if err := r.evaluate(c, &text, base, saveBase, files); err != nil {
+			if err := r.evaluate(c, m, &text, base, saveBase, questions); err != nil {
 				return err
 			}
 			if asJSON {
@@ -161,22 +170,13 @@ type textResult struct {
 	Comparison *evaluator.Comparison `json:"comparison,omitempty"` // nil without a base
 }
 
-// evaluate opens the model and measures what is asked for.
-func (r *evaluation) evaluate(c *cobra.Command, text *evalText, base, saveBase string, files []string) error {
-	questions, err := readTasks(files)
-	if err != nil {
-		return err
-	}
-	m, err := openModel(c, r.Model)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
+// evaluate measures what is asked for.
+func (r *evaluation) evaluate(c *cobra.Command, m *model.Model, text *evalText, base, saveBase string, questions []*tasks.Task) error {
 	options, err := engineOptions(c)
 	if err != nil {
 		return err
 	}
-	if len(files) == 0 || base != "" || saveBase != "" || text.asked(c) {
+	if len(questions) == 0 || base != "" || saveBase != "" || text.asked(c) {
 		r.Base = base
 		switch {
 		case saveBase != "":

@@ -32,7 +32,7 @@ type Estimate struct {
 type Comparison struct {
 	PPL         Estimate   `json:"ppl"`
 	PPLBase     Estimate   `json:"ppl_base"`
-	Correlation float64    `json:"ln_ppl_correlation"`
+	Correlation float64    `json:"ln_ppl_correlation"` // 0 if every position has the same likelihood, where it is undefined
 	LogRatio    Estimate   `json:"ln_ppl_ratio"`
 	Ratio       Estimate   `json:"ppl_ratio"`
 	Difference  Estimate   `json:"ppl_difference"`
@@ -81,7 +81,9 @@ func Compare(scores []kernels.TokenScore) *Comparison {
 	q, b := meanOf(nll), meanOf(base)
 	covariance := covarianceOfMeans(nll, base)
 	c := &Comparison{PPL: exp(q), PPLBase: exp(b), KLD: meanOf(kld), DeltaP: meanOf(delta)}
-	c.Correlation = covariance / (q.Error * b.Error)
+	if q.Error > 0 && b.Error > 0 {
+		c.Correlation = covariance / (q.Error * b.Error)
+	}
 	c.LogRatio = Estimate{q.Value - b.Value, deviation(q.Error*q.Error + b.Error*b.Error - 2*covariance)}
 	c.Ratio = exp(c.LogRatio)
 	c.Difference = Estimate{

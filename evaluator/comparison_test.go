@@ -1,6 +1,7 @@
 package evaluator
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"testing"
@@ -87,6 +88,27 @@ func TestCompareEqualModels(t *testing.T) {
 	got := Compare(scores)
 	if zero := (Estimate{}); got.Ratio != (Estimate{1, 0}) || got.Difference.Value != 0 || got.Difference.Error > 1e-6 || got.RMSDeltaP != zero || got.SameTop != (Estimate{1, 0}) || math.Abs(got.Correlation-1) > 1e-12 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestCompareWithoutVariance has a model, or a base, to which every token is as likely as any other.
+func TestCompareWithoutVariance(t *testing.T) {
+	for _, c := range []struct {
+		what      string
+		nll, base float64 // at position 1; 2 at the others
+	}{{"model", 2, 1}, {"base", 1, 2}, {"both", 2, 2}} {
+		scores := make([]kernels.TokenScore, 4)
+		for i := range scores {
+			scores[i] = kernels.TokenScore{NLL: 2, TeacherNLL: 2}
+		}
+		scores[1].NLL, scores[1].TeacherNLL = c.nll, c.base
+		got := Compare(scores)
+		if got.Correlation != 0 {
+			t.Errorf("%s: correlation %v", c.what, got.Correlation)
+		}
+		if _, err := json.Marshal(got); err != nil {
+			t.Errorf("%s: %v", c.what, err)
+		}
 	}
 }
 

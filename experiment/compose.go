@@ -70,20 +70,20 @@ func (s *Session) Compose(ctx context.Context, w Wish) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.chooseLevels(w); err != nil {
+	offers, err := t.chooseLevels(w)
+	if err != nil {
 		return nil, err
 	}
 	speed, err := s.speed(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	levels, err := s.affordable(t, w.TimeLimit/4)
+	levels, err := s.afford(ctx, t, offers, w.TimeLimit.Seconds()/4)
 	if err != nil {
 		return nil, err
 	}
-	t.Config.Levels.Names = levels.names
 	held := float64(3*len(t.Evaluation.Tokens)) / speed // winner, baseline, dense
-	t.pace((w.TimeLimit.Seconds() - levels.seconds - held) * speed)
+	t.pace((w.TimeLimit.Seconds() - levels - held) * speed)
 	return t.write(w), nil
 }
 
@@ -135,11 +135,11 @@ func (s *Session) compose(w Wish) (*Task, error) {
 	return t, t.layOut()
 }
 
-// chooseLevels leaves the levels that are next to the wish, or says that there are none.
-func (t *Task) chooseLevels(w Wish) error {
+// chooseLevels offers the levels that are next to the wish, or says that there are none.
+func (t *Task) chooseLevels(w Wish) ([]offer, error) {
 	p, err := t.problem(t.estimate)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	smallest, largest := p.fixed, p.fixed
 	for i := range p.sites { // choices are sorted by size
@@ -147,121 +147,69 @@ func (t *Task) chooseLevels(w Wish) error {
 		smallest.add(c[0].cost)
 		largest.add(c[len(c)-1].cost)
 	}
-	limit := w.Bytes - p.fixed.file // bytes of layers, if a little more in the file
+	size, limit := func(c cost) int64 { return c.file }, w.Bytes
 	if w.Bytes == 0 {
-		limit = int64(w.BitsPerWeight * float64(t.Model.LayerWeights()) / 8)
+		size, limit = func(c cost) int64 { return c.stored }, int64(w.BitsPerWeight*float64(t.Model.LayerWeights())/8)
 	}
 	reach := fmt.Sprintf("with levels of a GGUF, %s reaches from %d to %d bytes, %.3f to %.3f bits per weight", t.Model.Ref,
 		smallest.file, largest.file, p.bitsPerWeight(smallest), p.bitsPerWeight(largest))
 	switch {
-	case w.Bytes > 0 && w.Bytes < smallest.file, w.Bytes == 0 && limit < smallest.stored:
-		return &UnreachableError{reach + ": ask for more"}
-	case w.Bytes > largest.file, w.Bytes == 0 && limit > largest.stored:
-		return &UnreachableError{reach + ": there is nothing to search for, ask for less"}
+	case limit < size(smallest):
+		return nil, &UnreachableError{reach + ": ask for more"}
+	case limit > size(largest):
+		return nil, &UnreachableError{reach + ": there is nothing to search for, ask for less"}
+	case smallest == largest:
+		return nil, &UnreachableError{reach + ": its rows divide into no blocks, so there is nothing to search for"}
 	}
 	type sized struct {
-		name  string
+		offer
 		bytes int64
 	}
 	var below, above []sized
 	seen := map[string]bool{}
 	for _, name := range ladderLevels {
-		bytes, as, err := t.uniform(name)
+		total, as, err := p.uniform(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if seen[as] { // the same in every layer
 			continue
 		}
 		seen[as] = true
-		if level := (sized{name, bytes}); bytes <= limit {
-			below = append(below, level)
+		o := sized{offer{name: name, above: size(total) > limit}, size(total)}
+		if o.above {
+			above = append(above, o)
 		} else {
-			above = append(above, level)
+			below = append(below, o)
 		}
 	}
 	bySize := func(a, b sized) int { return cmp.Compare(a.bytes, b.bytes) }
 	slices.SortStableFunc(below, bySize)
 	slices.SortStableFunc(above, bySize)
-	var names []string
-	for _, level := range append(below[max(0, len(below)-beside):], above[:min(beside, len(above))]...) {
-		names = append(names, level.name)
+	var offers []offer
+	for _, o := range append(below[max(0, len(below)-beside):], above[:min(beside, len(above))]...) {
+		offers = append(offers, o.offer)
 	}
-	t.Config.Levels.Names = names
-	return nil
+	return offers, nil
 }
 
-// uniform is how many bytes the layers take at one level, and how each is stored there.
-func (t *Task) uniform(name string) (bytes int64, as string, err error) {
+// uniform is what all layers at one level cost, and how each is stored there.
+func (p *Problem) uniform(name string) (total cost, as string, err error) {
 	level, err := compress.ParseLevel(name)
 	if err != nil {
-		return 0, "", err
+		return cost{}, "", err
 	}
+	total = p.fixed
 	var formats strings.Builder
-	for i := range t.layers {
-		dense := t.layers[i].dense
-		f := level.Format(dense.Cols)
-		bytes += int64(dense.Rows) * int64(f.RowBytes(dense.Cols))
-		fmt.Fprintf(&formats, "%s ", f)
-	}
-	return bytes, formats.String(), nil
-}
-
-// buildable is levels and how long it takes to make them.
-type buildable struct {
-	names   []string
-	seconds float64
-}
-
-// sampleRows is how many rows of a layer a level is timed on.
-const sampleRows = 32
-
-// affordable takes of each level the variant that rounds with an importance matrix or, where that would take more than its share of
-// the time, the plain one. A level that takes too long even so is left out, but for the smallest.
-func (s *Session) affordable(t *Task, limit time.Duration) (buildable, error) {
-	var b buildable
-	share := limit.Seconds() / float64(len(t.Config.Levels.Names))
-	for i, name := range t.Config.Levels.Names {
-		for _, variant := range []string{"imatrix-" + name, name} {
-			level, err := compress.ParseLevel(variant)
-			if err != nil {
-				continue // q8_0 has no use for importance
-			}
-			seconds, err := s.buildSeconds(t, level)
-			if err != nil {
-				return b, err
-			}
-			if seconds <= share || i == 0 && variant == name {
-				b.names, b.seconds = append(b.names, variant), b.seconds+seconds
-				break
-			}
+	for i := range p.layers {
+		_, info, err := p.estimate(&p.layers[i], levelChoice{name, level})
+		if err != nil {
+			return cost{}, "", err
 		}
+		total.add(p.cost(info))
+		fmt.Fprintf(&formats, "%s ", info.Format)
 	}
-	return b, nil
-}
-
-// buildSeconds measures how long it takes to store all layers at a level, by some rows of the first.
-func (s *Session) buildSeconds(t *Task, level compress.Level) (float64, error) {
-	source := t.layers[0].source
-	weights, err := source.Load()
-	if err != nil {
-		return 0, err
-	}
-	rows := min(sampleRows, source.Rows)
-	squares := make([]float64, source.Cols)
-	for i := range squares {
-		squares[i] = 1
-	}
-	layer := compress.Layer{
-		Name: source.Name, Rows: rows, Cols: source.Cols, Weights: weights[:rows*source.Cols],
-		Statistics: &compress.Statistics{Tokens: 1, Squares: squares},
-	}
-	start := s.Clock()
-	if _, err := compress.Compress(layer, level); err != nil {
-		return 0, err
-	}
-	all := float64(t.Model.LayerWeights()) / float64(rows*source.Cols)
-	return s.Clock().Sub(start).Seconds() * all / float64(s.Workers), nil
+	return total, formats.String(), nil
 }
 
 // pace chooses a search that scores about so many tokens.
@@ -294,6 +242,9 @@ func (t *Task) write(w Wish) []byte {
 	line("model       = %s", quote(c.Model))
 	line("calibration = %s", text(c.Calibration))
 	line("evaluation  = %s", text(c.Evaluation))
+	if c.Statistics != (configs.Statistics{}) {
+		line("statistics  = %s", text(c.Statistics.Text))
+	}
 	line("target      = %s", quote(c.Target))
 	line("levels      = %s", quote(c.Levels.Names))
 	if c.Budget.Bytes > 0 {

@@ -58,11 +58,14 @@ func TestCompose(t *testing.T) {
 	if e.Name != "small" || e.Model != p.model || e.Target != configs.GGUF || e.Budget != (configs.Budget{BitsPerWeight: 3.3}) || e.Search.Start != configs.StartUniform {
 		t.Errorf("%+v", e)
 	}
-	// Those next to 3.3 bits, in whichever variant the time allows.
-	for _, name := range []string{"q2_k", "iq3_xxs", "iq3_s", "q3_k", "iq4_xs"} {
-		if !slices.ContainsFunc(e.Levels.Names, func(n string) bool { return strings.TrimPrefix(n, "imatrix-") == name }) {
+	// Those next to 3.3 bits, fitted to the text, for which there is time.
+	for _, name := range []string{"gptq-q2_k", "imatrix-iq3_xxs", "imatrix-iq3_s", "gptq-q3_k", "gptq-iq4_xs"} {
+		if !slices.Contains(e.Levels.Names, name) {
 			t.Errorf("no %s among %q", name, e.Levels.Names)
 		}
+	}
+	if want := (configs.Text{Data: p.text, Tokens: e.Calibration.Tokens, Sequence: e.Calibration.Sequence}); e.Statistics.Text != want {
+		t.Errorf("statistics %+v, want %+v", e.Statistics, want)
 	}
 	for _, name := range []string{"q6_k", "q8_0"} { // further than five above
 		if slices.ContainsFunc(e.Levels.Names, func(n string) bool { return strings.HasSuffix(n, name) }) {
@@ -77,6 +80,109 @@ func TestCompose(t *testing.T) {
 	}
 	if e.Calibration.Tokens%e.Calibration.Sequence != 0 || e.Calibration.Tokens < 2*e.Calibration.Sequence {
 		t.Errorf("%+v", e.Calibration)
+	}
+}
+
+// TestComposeInNoTime has levels on both sides of the budget, not fitted to anything, and can be run.
+func TestComposeInNoTime(t *testing.T) {
+	p := wide(t)
+	s := p.session(t, "finch.db")
+	for _, bits := range []float64{2.1, 3.5, 4.2, 8} {
+		e := composed(t, s, p.wish(Wish{BitsPerWeight: bits, TimeLimit: time.Microsecond}))
+		if len(e.Levels.Names) != 2 || e.Statistics != (configs.Statistics{}) {
+			t.Fatalf("%v bits: %q, statistics %+v", bits, e.Levels.Names, e.Statistics)
+		}
+		for i, name := range e.Levels.Names {
+			level, err := compress.ParseLevel(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := level.Format(256)
+			if above := float64(8*f.RowBytes(256))/256 > bits; above != (i == 1) {
+				t.Errorf("%v bits: %q are not on either side", bits, e.Levels.Names)
+			}
+		}
+		if _, err := s.Prepare(e); err != nil {
+			t.Errorf("%v bits: %v", bits, err)
+		}
+	}
+}
+
+// TestDearest leaves two offers, and one on each side of the budget.
+func TestDearest(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		offers []offer
+		want   int
+	}{
+		{"two", []offer{{above: false, seconds: 9}, {above: true, seconds: 1}}, -1},
+		{"two below", []offer{{seconds: 9}, {seconds: 1}}, -1},
+		{"three below", []offer{{seconds: 1}, {seconds: 9}, {seconds: 3}}, 1},
+		{"the only one below", []offer{{seconds: 9}, {above: true, seconds: 1}, {above: true, seconds: 2}}, 2},
+		{"the only one above", []offer{{seconds: 2}, {seconds: 1}, {above: true, seconds: 9}}, 0},
+	} {
+		if got := dearest(c.offers); got != c.want {
+			t.Errorf("%s: %d, want %d", c.what, got, c.want)
+		}
+	}
+}
+
+// TestFitOffers fits as many levels as there is time for, the smallest first, and counts what they share.
+func TestFitOffers(t *testing.T) {
+	p := wide(t)
+	s := p.session(t, "finch.db")
+	task, err := s.compose(p.wish(Wish{BitsPerWeight: 3.3}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Time{}
+	s.Clock = func() time.Time { // whatever is measured takes a second
+		now = now.Add(time.Second)
+		return now
+	}
+	names := func(limit float64) (list []string) {
+		offers := []offer{{name: "q2_k"}, {name: "iq3_s"}, {name: "q8_0", above: true}}
+		spent, err := s.fitOffers(context.Background(), task, task.sample(), offers, limit)
+		if err != nil || spent > limit {
+			t.Fatalf("%g of %g seconds, %v", spent, limit, err)
+		}
+		for _, o := range offers {
+			list = append(list, o.name)
+		}
+		return list
+	}
+	sample := task.sample()
+	sequences := float64(task.Calibration.Len())
+	few := min(sequences, float64(2*s.Workers))
+	shared := float64(task.Model.Blocks)*sequences/few + 2*sample.products/float64(s.Workers)
+	each := sample.weights / float64(s.Workers)
+	for _, c := range []struct {
+		limit float64
+		want  []string
+	}{
+		{shared, []string{"q2_k", "iq3_s", "q8_0"}},
+		{shared + 1.5*each, []string{"imatrix-q2_k", "iq3_s", "q8_0"}},
+		{1e12, []string{"imatrix-q2_k", "imatrix-iq3_s", "q8_0"}},
+	} {
+		task.Config.Calibration.Data = "builtin:calibration" // which nothing should be fitted to too closely
+		if got := names(c.limit); !slices.Equal(got, c.want) {
+			t.Errorf("%g seconds: %q, want %q", c.limit, got, c.want)
+		}
+	}
+	task.Config.Calibration.Data = p.text
+	if got := names(1e12); !slices.Equal(got, []string{"gptq-q2_k", "imatrix-iq3_s", "gptq-q8_0"}) {
+		t.Errorf("fitted to a text of one's own: %q", got)
+	}
+}
+
+// TestComposeNothingToChoose has rows that divide into no blocks, so that all levels are one.
+func TestComposeNothingToChoose(t *testing.T) {
+	p := newPlace(t)
+	p.model = testmodel.Folder(t, testmodel.Llama(1, 2, 40, 72, testmodel.Vocab))
+	_, err := p.session(t, "finch.db").Compose(context.Background(), p.wish(Wish{BitsPerWeight: 16}))
+	var unreachable *UnreachableError
+	if !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "into no blocks") {
+		t.Errorf("got %v", err)
 	}
 }
 

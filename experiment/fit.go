@@ -134,11 +134,16 @@ func (t *Task) before(dir string, missing, want []wanted) []wanted {
 	return through
 }
 
+// fitter is an engine that runs a model on what its levels are fitted to.
+func (s *Session) fitter(m *model.Model, sequence int) (*evaluator.Engine, error) {
+	o := s.options()
+	o.Path, o.Context, o.Cache, o.NoTeacher = s.Path.Exact(), sequence, 0, true
+	return evaluator.New(m, o)
+}
+
 // fit makes and measures levels, block by block while the text goes through the model.
 func (b *builder) fit(ctx context.Context, missing []wanted) error {
-	o := b.options()
-	o.Path, o.Context, o.Cache, o.NoTeacher = b.Path.Exact(), b.fitting.text.Sequence, 0, true
-	engine, err := evaluator.New(b.Model, o)
+	engine, err := b.fitter(b.Model, b.fitting.text.Sequence)
 	if err != nil {
 		return err
 	}
