@@ -69,8 +69,9 @@ func fromHuggingFace(ref string, config []byte, tok *tokenizer.Files, weights *s
 	if m.Tokenizer, err = tok.Load(ref); err != nil {
 		return nil, err
 	}
-	bos, add := m.Tokenizer.BOS()
-	m.Tokenizer = m.Tokenizer.WithSpecials(h.BOS.or(bos), h.EOS.or(m.Tokenizer.EOS()), add)
+	if m.Tokenizer, err = h.specials(m.Tokenizer, tok.Generation); err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
+	}
 	load := &loader{ref: ref, hash: sha256.New(), name: a.hfName, normOffset: a.normOffset, transposed: a.transposed}
 	load.find = func(name string, _ int) (*kernels.Matrix, error) {
 		return a.hfMatrix(weights, name, c.Experts, load.use)
