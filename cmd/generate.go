@@ -84,7 +84,7 @@ func generate(c *cobra.Command, m *model.Model, path *kernels.Path, s sampler, p
 		}
 		runner.Logits(logits, hidden[(len(next)-1)*m.Hidden:len(next)*m.Hidden])
 		id := s.sample(logits, drawn)
-		if id == m.Tokenizer.EOS() || len(ids) == context {
+		if m.Tokenizer.Ends(id) || len(ids) == context {
 			break
 		}
 		ids, drawn = append(ids, id), drawn+1

@@ -72,9 +72,9 @@ func (e *Engine) ends(w *worker, u *unit, x []float32, list []Continuation, foun
 		w.scores[0] = make([]kernels.TokenScore, positions)
 	}
 	scores := w.scores[0][:positions]
-	w.runner.Worker().Score([][]kernels.TokenScore{scores}, kernels.ScoreInput{
-		Tokens: positions, Hidden: [][]float32{x[:positions*width]}, Head: e.model.Head, Targets: w.next,
-	})
+	in := e.scoreInput(w.next)
+	in.Hidden = [][]float32{x[:positions*width]}
+	w.runner.Worker().Score([][]kernels.TokenScore{scores}, in)
 	for _, s := range u.sequences {
 		c := &list[s]
 		found[s].Greedy = true

@@ -9,10 +9,11 @@ import (
 
 	"github.com/finch-llm/finch/internal/testmodel"
 	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
 )
 
 // texts are continuations of many lengths, of one token and of all that can be predicted among them.
-func texts(n int) []Continuation {
+func texts(n, vocab int) []Continuation {
 	rng, ids := rng(3), testmodel.Tokens(5, 64*n, vocab)
 	var list []Continuation
 	for i := range n {
@@ -32,23 +33,34 @@ func texts(n int) []Continuation {
 // TestContinuations compares with a corpus of each text alone.
 func TestContinuations(t *testing.T) {
 	m := testmodel.Llama(1, 3, 64, 96, vocab)
-	list := texts(30)
-	network := candidates(m)[1]
 	for _, p := range kernels.Paths() {
-		e := newEngine(t, m, Options{Path: p, Workers: 3, Context: 64, NoTeacher: true})
-		got, err := e.Continuations(context.Background(), network, list)
+		testContinuations(t, m, candidates(m)[1], p, 30)
+	}
+}
+
+// TestContinuationsOfArchitectures has models that limit their logits.
+func TestContinuationsOfArchitectures(t *testing.T) {
+	for name, m := range goldenModels(t) {
+		t.Run(name, func(t *testing.T) { testContinuations(t, m, &m.Network, kernels.Paths()[0], 8) })
+	}
+}
+
+func testContinuations(t *testing.T, m *model.Model, network *model.Network, p *kernels.Path, n int) {
+	t.Helper()
+	list := texts(n, m.Vocab)
+	e := newEngine(t, m, Options{Path: p, Workers: 3, Context: 64, NoTeacher: true})
+	got, err := e.Continuations(context.Background(), network, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, text := range list {
+		c, err := NewCorpus(text.Tokens, len(text.Tokens), len(text.Tokens), -1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, text := range list {
-			c, err := NewCorpus(text.Tokens, len(text.Tokens), len(text.Tokens), -1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.From = text.From - 1
-			if want := score(t, e, candidates(m)[1:2], c.Whole())[0]; math.Abs(got[i].Log+want.NLL) > 1e-12 || want.Positions != len(text.Tokens)-text.From {
-				t.Errorf("%s: text %d has log-likelihood %g, alone %g over %d positions", p.Name(), i, got[i].Log, -want.NLL, want.Positions)
-			}
+		c.From = text.From - 1
+		if want := score(t, e, []*model.Network{network}, c.Whole())[0]; math.Abs(got[i].Log+want.NLL) > 1e-12 || want.Positions != len(text.Tokens)-text.From {
+			t.Errorf("%s: text %d has log-likelihood %g, alone %g over %d positions", p.Name(), i, got[i].Log, -want.NLL, want.Positions)
 		}
 	}
 }
@@ -89,7 +101,7 @@ func TestGreedyContinuation(t *testing.T) {
 
 func TestContinuationsDoNotDependOnNeighbours(t *testing.T) {
 	m := testmodel.Llama(1, 3, 64, 96, vocab)
-	list := texts(25)
+	list := texts(25, vocab)
 	var want []Likelihood
 	for _, o := range []Options{{Workers: 1}, {Workers: 4}, {Workers: 2, Memory: 1, Wave: 1 << 16}} {
 		o.Path, o.Context, o.NoTeacher = kernels.Paths()[0], 64, true
@@ -119,7 +131,7 @@ func TestContinuationsStop(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	e := newEngine(t, m, Options{Path: kernels.Paths()[0], Workers: 2, Context: 64, NoTeacher: true})
-	if _, err := e.Continuations(ctx, &m.Network, texts(4)); !errors.Is(err, context.Canceled) {
+	if _, err := e.Continuations(ctx, &m.Network, texts(4, vocab)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

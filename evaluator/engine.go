@@ -303,10 +303,8 @@ func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, t *targets, t
 	for _, sequence := range u.sequences {
 		w.next = append(w.next, p.corpus.ids(sequence)[first+1:u.length]...)
 	}
-	in := kernels.ScoreInput{
-		Tokens: all, Head: e.model.Head, Softcap: float32(e.model.FinalSoftcap), Targets: w.next,
-		Teacher: t.gather(&w.targets, u.sequences, n),
-	}
+	in := e.scoreInput(w.next)
+	in.Teacher = t.gather(&w.targets, u.sequences, n)
 	out := make([][]kernels.TokenScore, len(done))
 	for d, a := range done {
 		w.runner.Norm(a.x)
@@ -332,6 +330,11 @@ func (e *Engine) head(w *worker, p *pass, u *unit, done []arrival, t *targets, t
 		}
 	}
 	return nil
+}
+
+// scoreInput is what the model makes of positions that these tokens follow, as yet without hidden states or teacher.
+func (e *Engine) scoreInput(next []int32) kernels.ScoreInput {
+	return kernels.ScoreInput{Tokens: len(next), Head: e.model.Head, Softcap: float32(e.model.FinalSoftcap), Targets: next}
 }
 
 // each runs n tasks on the workers and returns the first error by task number, wrapped with what they are for. Nothing is

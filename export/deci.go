@@ -32,11 +32,19 @@ func (t *ggufTarget) loseSublayers() error {
 }
 
 func (t *ggufTarget) Dropped(block int, attn, mlp bool) (int64, error) {
-	if attn && mlp {
-		return 0, nil
+	whole := attn && mlp
+	if !whole {
+		if err := t.loseSublayers(); err != nil {
+			return 0, err
+		}
 	}
-	if err := t.loseSublayers(); err != nil {
-		return 0, err
+	for kept := 1; kept < t.m.Blocks; kept++ { // which blocks go is not known yet
+		if err := t.m.GGUFLoss(kept); err != nil {
+			return 0, err
+		}
+	}
+	if whole {
+		return 0, nil
 	}
 	// Three arrays in place of numbers, and two numbers that need not have been there.
 	arrays := 3*(8+4*t.m.Blocks) + 2*keyBytes(deci+".attention.value_length", gguf.ValueOf(uint32(0)))

@@ -2,6 +2,7 @@ package export
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -147,12 +148,28 @@ func TestDeciHoldsNoBiasesOrExperts(t *testing.T) {
 func TestDeciIsLlamaOnly(t *testing.T) {
 	m := testmodel.Llama(1, 2, 64, 96, testmodel.Vocab)
 	target := &ggufTarget{m: m, alignment: 32}
-	m.Architecture = "gemma"
+	m.Architecture = "qwen2"
 	if _, err := target.Dropped(1, true, true); err != nil {
 		t.Error(err)
 	}
-	if _, err := target.Dropped(1, true, false); err == nil || !strings.Contains(err.Error(), "gemma model can lose whole blocks only") {
+	if _, err := target.Dropped(1, true, false); err == nil || !strings.Contains(err.Error(), "qwen2 model can lose whole blocks only") {
 		t.Errorf("a single sublayer: %v", err)
+	}
+}
+
+// llama.cpp knows Gemma 2's largest model by how many blocks it has: it can lose none.
+func TestBlocksThatLlamaCPPCounts(t *testing.T) {
+	m := testmodel.Llama(1, 46, 64, 96, testmodel.Vocab)
+	m.Architecture, m.AttentionSoftcap, m.FinalSoftcap = "gemma2", 50, 30
+	m.HeadDim *= 2 // where 1/√head dimension and the 27B's 1/√(hidden/heads) differ
+	m.AttentionScale = 1 / math.Sqrt(float64(m.Hidden/m.Heads))
+	target := &ggufTarget{m: m, alignment: 32}
+	if _, err := target.Dropped(1, true, true); err == nil || !strings.Contains(err.Error(), "attention scores are multiplied by") {
+		t.Errorf("a block of 46: %v", err)
+	}
+	m.Blocks, m.AttentionScale = 42, 0
+	if _, err := target.Dropped(1, true, true); err != nil {
+		t.Errorf("a block of 42: %v", err)
 	}
 }
 

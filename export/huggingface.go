@@ -83,10 +83,10 @@ func whole(name string, content []byte) File {
 
 // madeConfig is the config.json of a model that has none.
 func madeConfig(m *model.Model) ([]byte, error) {
-	plain := model.Config{
-		Architecture: "llama", Name: m.Name, Hidden: m.Hidden, MLP: m.MLP, Heads: m.Heads, KVHeads: m.KVHeads, HeadDim: m.HeadDim,
-		Blocks: m.Blocks, Vocab: m.Vocab, Context: m.Context, NormEps: m.NormEps, RopeTheta: m.RopeTheta,
-		RopeInterleaved: m.RopeInterleaved, TiedHead: m.TiedHead,
+	plain := model.Config{ // all that the keys below say
+		Architecture: "llama", Name: m.Name, Vocab: m.Vocab, Hidden: m.Hidden, MLP: m.MLP, Blocks: m.Blocks,
+		Heads: m.Heads, KVHeads: m.KVHeads, HeadDim: m.HeadDim, Context: m.Context,
+		RopeTheta: m.RopeTheta, NormEps: m.NormEps, TiedHead: m.TiedHead, RopeInterleaved: m.RopeInterleaved,
 	}
 	if m.Config != plain {
 		return nil, fmt.Errorf("finch makes config.json for plain llama models only, and %s, a %s, is none: begin with the model's Hugging Face folder", m.Ref, m.Architecture)

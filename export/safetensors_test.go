@@ -1,6 +1,7 @@
 package export
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -236,6 +238,40 @@ func TestTransformersOracle(t *testing.T) {
 		t.Logf("%s: logits differ by %g of the largest", name, d)
 		if !(d <= 1e-5) {
 			t.Errorf("%s: logits differ by %g of the largest", name, d)
+		}
+	}
+}
+
+// Every setting of a GGUF either goes into the config.json that is made of it, or is refused.
+func TestMadeConfigLosesNothing(t *testing.T) {
+	m := *open(t, testmodel.GGUF(t, testmodel.Llama(4, 2, 64, 96, testmodel.Vocab)))
+	plain, err := madeConfig(&m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := reflect.TypeFor[model.Config]()
+	for i := range fields.NumField() {
+		name := fields.Field(i).Name
+		if name == "Name" || name == "RopeInterleaved" { // a label; the layout, which the weights follow
+			continue
+		}
+		other := m
+		switch v := reflect.ValueOf(&other.Config).Elem().Field(i); v.Kind() {
+		case reflect.String:
+			v.SetString("mistral")
+		case reflect.Int:
+			v.SetInt(v.Int() + 2)
+		case reflect.Float64:
+			v.SetFloat(v.Float() + 0.5)
+		case reflect.Bool:
+			v.SetBool(!v.Bool())
+		case reflect.Pointer:
+			v.Set(reflect.New(v.Type().Elem()))
+		default:
+			v.SetUint(v.Uint() + 1)
+		}
+		if config, err := madeConfig(&other); err == nil && bytes.Equal(config, plain) {
+			t.Errorf("another %s makes no difference", name)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/finch-llm/finch/model/tokenizer"
 )
 
 // hfConfig is what finch reads of a Hugging Face config.json, under Llama's keys.
@@ -27,8 +29,8 @@ type hfConfig struct {
 	AttentionBias bool            `json:"attention_bias"`
 	MLPBias       bool            `json:"mlp_bias"`
 	Quantization  json.RawMessage `json:"quantization_config"`
-	BOS           tokenID         `json:"bos_token_id"`
-	EOS           tokenID         `json:"eos_token_id"`
+	BOS           tokenIDs        `json:"bos_token_id"`
+	EOS           tokenIDs        `json:"eos_token_id"`
 
 	RopeTheta       *float64        `json:"rope_theta"`
 	LocalTheta      float64         `json:"rope_local_base_freq"`
@@ -60,26 +62,45 @@ type hfConfig struct {
 	DenseBlocks []int `json:"mlp_only_layers"`
 }
 
-// tokenID is a token id, the first of a list of them, or none.
-type tokenID struct{ id *int32 }
+// tokenIDs are token ids: one, a list, or none.
+type tokenIDs []int32
 
-func (t *tokenID) UnmarshalJSON(data []byte) error {
-	var list []int32
-	if json.Unmarshal(data, &list) == nil {
-		if len(list) > 0 {
-			t.id = &list[0]
-		}
+func (t *tokenIDs) UnmarshalJSON(data []byte) error {
+	if json.Unmarshal(data, (*[]int32)(t)) == nil {
 		return nil
 	}
-	return json.Unmarshal(data, &t.id)
+	*t = make(tokenIDs, 1)
+	return json.Unmarshal(data, &(*t)[0])
 }
 
-// or is the id, or another if there is none.
-func (t tokenID) or(other int32) int32 {
-	if t.id == nil {
+// or is the first id, or another if there is none.
+func (t tokenIDs) or(other int32) int32 {
+	if len(t) == 0 {
 		return other
 	}
-	return *t.id
+	return t[0]
+}
+
+// specials gives a tokenizer the tokens around texts that config.json and generation_config.json name, the latter nil if there
+// is none. The first end is that of a text.
+func (h *hfConfig) specials(t *tokenizer.Tokenizer, generation []byte) (*tokenizer.Tokenizer, error) {
+	var more struct {
+		EOS tokenIDs `json:"eos_token_id"`
+	}
+	if generation != nil {
+		if err := json.Unmarshal(generation, &more); err != nil {
+			return nil, fmt.Errorf("generation_config.json: %w", err)
+		}
+	}
+	bos, add := t.BOS()
+	eos := h.EOS.or(t.EOS())
+	var ends []int32
+	for _, id := range slices.Concat(h.EOS, more.EOS) {
+		if id != eos && t.Token(id) != "" && !slices.Contains(ends, id) {
+			ends = append(ends, id)
+		}
+	}
+	return t.WithSpecials(h.BOS.or(bos), eos, add, ends...), nil
 }
 
 // parseConfig reads a config.json and finds its architecture.

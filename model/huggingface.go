@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/finch-llm/finch/internal/resources"
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model/safetensors"
 	"github.com/finch-llm/finch/model/tokenizer"
@@ -69,8 +70,14 @@ func fromHuggingFace(ref string, config []byte, tok *tokenizer.Files, weights *s
 	if m.Tokenizer, err = tok.Load(ref); err != nil {
 		return nil, err
 	}
-	bos, add := m.Tokenizer.BOS()
-	m.Tokenizer = m.Tokenizer.WithSpecials(h.BOS.or(bos), h.EOS.or(m.Tokenizer.EOS()), add)
+	if m.Tokenizer, err = h.specials(m.Tokenizer, tok.Generation); err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
+	}
+	available, known := resources.AvailableMemory()
+	if need := a.copied(weights); known && need > available {
+		return nil, fmt.Errorf("%s: layers of a %s are copied from a folder into memory: %d bytes, of which %d are free: convert the model to GGUF, whose layers are not",
+			ref, a.modelType, need, available)
+	}
 	load := &loader{ref: ref, hash: sha256.New(), name: a.hfName, normOffset: a.normOffset, transposed: a.transposed}
 	load.find = func(name string, _ int) (*kernels.Matrix, error) {
 		return a.hfMatrix(weights, name, c.Experts, load.use)
@@ -93,6 +100,16 @@ func fromHuggingFace(ref string, config []byte, tok *tokenizer.Files, weights *s
 	}
 	m.Hash, m.Bytes = hex.EncodeToString(load.hash.Sum(nil)), load.bytes
 	return m, nil
+}
+
+// copied is how many bytes of a folder's layers are copied, to stack or to transpose them.
+func (a *architecture) copied(weights *safetensors.Folder) (bytes int64) {
+	for _, t := range weights.Tensors {
+		if a.mixture() && strings.Contains(t.Name, ".experts.") || a.transposed && len(t.Shape) == 2 && strings.Contains("."+t.Name, ".h.") {
+			bytes += int64(len(t.Data))
+		}
+	}
+	return bytes
 }
 
 // redundant tells tensors that change nothing: old files repeat the rotary frequencies, the mask of attention, and a tied head.

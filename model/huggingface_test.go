@@ -157,3 +157,35 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+// What is copied into memory is known before it is.
+func TestCopiedLayers(t *testing.T) {
+	for name, copied := range map[string]func(k Kind) bool{
+		"llama": func(Kind) bool { return false }, "gpt2": func(Kind) bool { return true }, "mixtral": isExperts, "qwen2-moe": isExperts,
+	} {
+		dir := "testdata/architectures/" + name
+		weights, err := safetensors.OpenFolder(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer weights.Close()
+		m, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		want := int64(0)
+		for b := range m.Network.Blocks {
+			for k, l := range m.Network.Blocks[b].Layers {
+				if l != nil && copied(Kind(k)) {
+					want += int64(len(l.Data))
+				}
+			}
+		}
+		if got := m.design().copied(weights); got != want {
+			t.Errorf("%s: %d bytes are copied, want %d", name, got, want)
+		}
+	}
+}
+
+func isExperts(k Kind) bool { return strings.HasSuffix(k.String(), "_exps") }

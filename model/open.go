@@ -17,7 +17,9 @@ const Builtin = "builtin:finchling"
 
 // Open loads the model that ref names: a .gguf file, a file that finch packed, a Hugging Face folder, builtin:finchling, or
 // hf://ORG/NAME for a model of the Hugging Face hub that is in its cache.
-// Files are mapped, not read; they must not change while the model is open.
+// All that the files hold is read once, for the hash, and stays mapped, not in memory of its own: they must not change while the
+// model is open. Layers of mixtures and of GPT-2 in Hugging Face folders are copied, because they are stored otherwise than they
+// are multiplied; it is an error if there is not so much memory.
 func Open(ref string) (*Model, error) {
 	switch {
 	case ref == Builtin:

@@ -75,6 +75,7 @@ func TestSettingsOfArchitecturesAreReadOrRefused(t *testing.T) {
 		{"gemma2", keys{"hidden_activation": nil, "head_dim": 12}, ""},
 		{"gemma2", keys{"attention_bias": true}, "attention_bias is not supported: gemma2"},
 		{"gemma2", keys{"query_pre_attn_scalar": -1}, "must not be negative"},
+		{"gemma2", keys{"query_pre_attn_scalar": 0}, "the attention scale +Inf"},
 		{"gemma3", keys{"rope_parameters": keys{"sliding_attention": keys{"rope_type": "yarn"}}}, "of blocks with windows"},
 		{"gpt2", keys{"n_positions": 65}, "position_embd.weight is [64, 32], the configuration says [65, 32]"},
 		{"gpt2", keys{"scale_attn_by_inverse_layer_idx": true}, "scale_attn_by_inverse_layer_idx"},
@@ -162,6 +163,16 @@ func TestGGUFLoss(t *testing.T) {
 			t.Errorf("%s with %v: %v", c.model, c.changes, err)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s with %v: %v, want an error with %q", c.model, c.changes, err, c.want)
+		}
+	}
+	for name, want := range map[string]string{"llama": "logits to 5", "qwen3": "logits to 5", "gemma3": ""} { // which llama.cpp reads of Gemma
+		m, err := changed(t, name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.FinalSoftcap = 5
+		if err := m.GGUFLoss(m.Blocks); err == nil && want != "" || err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s with limited logits: %v", name, err)
 		}
 	}
 }

@@ -124,7 +124,8 @@ func (m *Model) GGUFLoss(blocks int) error {
 		what = fmt.Sprintf("%d of %d dimensions of each head are rotated", c.Rotary(), c.HeadDim)
 	case c.Extra.Has(AttnOutputBias) && !llamas:
 		what = "attention's output has biases"
-	case c.Architecture == "gemma2" && (c.AttentionSoftcap == 0 || c.FinalSoftcap == 0), c.Architecture != "gemma2" && c.AttentionSoftcap > 0:
+	case c.Architecture == "gemma2" && (c.AttentionSoftcap == 0 || c.FinalSoftcap == 0),
+		c.Architecture != "gemma2" && (c.AttentionSoftcap > 0 || c.FinalSoftcap > 0 && c.Architecture != "gemma3"):
 		what = fmt.Sprintf("attention scores are limited to %v and logits to %v", c.AttentionSoftcap, c.FinalSoftcap)
 	default:
 		return nil

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/finch-llm/finch/kernels"
 )
@@ -41,8 +42,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("each token uses %d experts of %d", c.ExpertsUsed, c.Experts)
 	case c.Window < 0:
 		return fmt.Errorf("the window of attention is %d", c.Window)
-	case !(c.AttentionScale >= 0) || !(c.AttentionSoftcap >= 0) || !(c.FinalSoftcap >= 0):
-		return fmt.Errorf("the attention scale %v and the limits %v and %v of scores and logits must not be negative", c.AttentionScale, c.AttentionSoftcap, c.FinalSoftcap)
+	case !number(c.AttentionScale) || !number(c.AttentionSoftcap) || !number(c.FinalSoftcap):
+		return fmt.Errorf("the attention scale %v and the limits %v and %v of scores and logits must not be negative or infinite", c.AttentionScale, c.AttentionSoftcap, c.FinalSoftcap)
 	case d.learned:
 		return nil
 	case c.Rotary()%2 != 0 || c.Rotary() > c.HeadDim:
@@ -54,6 +55,9 @@ func (c *Config) validate() error {
 	}
 	return nil
 }
+
+// number says whether x is finite and not negative.
+func number(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 
 // checkShapes checks that every matrix has the shape that the configuration says.
 func (m *Model) checkShapes() error {

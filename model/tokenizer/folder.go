@@ -18,6 +18,9 @@ type Files struct {
 	Model  []byte // tokenizer.model, of SentencePiece
 	Added  []byte // added_tokens.json: ids by token
 	Config []byte // tokenizer_config.json
+
+	Template   []byte // chat_template.jinja
+	Generation []byte // generation_config.json
 }
 
 // maxFile bounds the files in bytes; the largest tokenizer.json known has 33 million.
@@ -31,6 +34,7 @@ func ReadFolder(dir string) (*Files, error) {
 		into *[]byte
 	}{
 		{"tokenizer.json", &f.JSON}, {"tokenizer.model", &f.Model}, {"added_tokens.json", &f.Added}, {"tokenizer_config.json", &f.Config},
+		{"chat_template.jinja", &f.Template}, {"generation_config.json", &f.Generation},
 	} {
 		path := filepath.Join(dir, part.name)
 		info, err := os.Stat(path)
@@ -63,6 +67,44 @@ func (f *Files) Source() []byte {
 
 // Load makes the tokenizer of tokenizer.json, or where there is none of tokenizer.model. name says in errors what was read.
 func (f *Files) Load(name string) (*Tokenizer, error) {
+	t, err := f.load(name)
+	if err != nil {
+		return nil, err
+	}
+	if t.template, err = f.template(); err != nil {
+		return nil, fmt.Errorf("tokenizer %s: %w", name, err)
+	}
+	return t, nil
+}
+
+// template is that of a chat: chat_template.jinja, or what tokenizer_config.json has, one or several with a name.
+func (f *Files) template() (string, error) {
+	if f.Template != nil || f.Config == nil {
+		return string(f.Template), nil
+	}
+	var config struct {
+		Template json.RawMessage `json:"chat_template"`
+	}
+	if err := json.Unmarshal(f.Config, &config); err != nil {
+		return "", fmt.Errorf("tokenizer_config.json: %w", err)
+	}
+	var one string
+	if config.Template == nil || json.Unmarshal(config.Template, &one) == nil {
+		return one, nil
+	}
+	var several []struct{ Name, Template string }
+	if err := json.Unmarshal(config.Template, &several); err != nil {
+		return "", fmt.Errorf("tokenizer_config.json: chat_template: %w", err)
+	}
+	for _, t := range several {
+		if t.Name == "default" {
+			one = t.Template
+		}
+	}
+	return one, nil
+}
+
+func (f *Files) load(name string) (*Tokenizer, error) {
 	if f.JSON != nil {
 		return FromJSON(f.JSON, name+"/tokenizer.json")
 	}

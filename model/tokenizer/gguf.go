@@ -51,6 +51,11 @@ func fromGGUF(meta Metadata) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.bos, t.eos = v.special(meta, "bos"), v.special(meta, "eos")
+	for _, name := range otherEnds {
+		if id := v.special(meta, name); id >= 0 {
+			t.ends = append(t.ends, id)
+		}
+	}
 	if add, ok := meta.Bool("tokenizer.ggml.add_bos_token"); ok {
 		t.addBOS = add
 	}
@@ -91,6 +96,9 @@ func (v *vocabulary) added() (added []addedToken) {
 	}
 	return added
 }
+
+// otherEnds are the names that GGUF has for tokens besides EOS that end what a model says: of a message, and of a turn.
+var otherEnds = []string{"eom", "eot"}
 
 // special is the id under tokenizer.ggml.NAME_token_id, or -1.
 func (v *vocabulary) special(meta Metadata, name string) int32 {

@@ -14,7 +14,7 @@ import (
 // GGUF is the tokenizer in the keys of GGUF for a model with this many rows of embeddings: ids without a token are named as
 // padding, tokens without a row left out. It is an error if readers of GGUF would split ordinary text otherwise. These details
 // are lost, for which GGUF has no key: that an added token takes the space beside it, stands between words only or matches
-// normalized text, and that no space comes in front of text that follows one or begins with a space.
+// normalized text, that no space comes in front of text that follows one or begins with a space, and more than three ends.
 func (t *Tokenizer) GGUF(rows int) ([]gguf.KV, error) {
 	kind, pre := "llama", "default"
 	names, types := t.names(rows), t.types(rows)
@@ -78,6 +78,13 @@ func (t *Tokenizer) GGUF(rows int) ([]gguf.KV, error) {
 	}
 	if t.eos >= 0 {
 		kv = append(kv, gguf.KV{Key: "tokenizer.ggml.eos_token_id", Value: gguf.ValueOf(uint32(t.eos))})
+	}
+	ends := t.ends[max(0, len(t.ends)-len(otherEnds)):] // configurations list the end of a turn last
+	for i, name := range otherEnds[len(otherEnds)-len(ends):] {
+		kv = append(kv, gguf.KV{Key: "tokenizer.ggml." + name + "_token_id", Value: gguf.ValueOf(uint32(ends[i]))})
+	}
+	if t.template != "" {
+		kv = append(kv, gguf.KV{Key: "tokenizer.chat_template", Value: gguf.ValueOf(t.template)})
 	}
 	return kv, nil
 }

@@ -22,8 +22,11 @@ type Tokenizer struct {
 	model     model
 	decoder   decoder
 
-	bos, eos int32 // -1: none
+	bos, eos int32   // -1: none
+	ends     []int32 // besides eos
 	addBOS   bool
+
+	template string // of a chat, in Jinja; "": none
 }
 
 // model encodes one piece of pre-tokenized text, appending its ids to ids.
@@ -81,6 +84,9 @@ func (t *Tokenizer) BOS() (id int32, add bool) { return t.bos, t.addBOS }
 // EOS is the end-of-text token, or -1.
 func (t *Tokenizer) EOS() int32 { return t.eos }
 
+// Ends says whether nothing follows a token that the model chose: it ends the text, or an answer within a chat.
+func (t *Tokenizer) Ends(id int32) bool { return id == t.eos || slices.Contains(t.ends, id) }
+
 // Prefix is the token that every text begins with, or -1 if there is none.
 func (t *Tokenizer) Prefix() int32 {
 	if !t.addBOS {
@@ -89,11 +95,11 @@ func (t *Tokenizer) Prefix() int32 {
 	return t.bos
 }
 
-// WithSpecials returns a copy of t with other tokens for the beginning and end of text; -1 means none. tokenizer.json
-// names neither: the model's config.json does.
-func (t *Tokenizer) WithSpecials(bos, eos int32, addBOS bool) *Tokenizer {
+// WithSpecials returns a copy of t with other tokens for the beginning and end of text, -1 for none, and for other ends (see
+// Ends). tokenizer.json names none of them: the model's config.json does.
+func (t *Tokenizer) WithSpecials(bos, eos int32, addBOS bool, ends ...int32) *Tokenizer {
 	c := *t
-	c.bos, c.eos, c.addBOS = bos, eos, addBOS && bos >= 0
+	c.bos, c.eos, c.ends, c.addBOS = bos, eos, ends, addBOS && bos >= 0
 	return &c
 }
 
