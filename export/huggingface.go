@@ -63,7 +63,7 @@ func newFolder(m *model.Model) (*folder, error) {
 		f.copied = append(f.copied, whole("tokenizer.json", tokenizer))
 	}
 	for _, name := range tokenizerFiles {
-		content, err := os.ReadFile(filepath.Join(m.Ref, name))
+		content, err := os.ReadFile(filepath.Join(m.Path, name))
 		switch {
 		case err == nil:
 			f.copied = append(f.copied, whole(name, content))
