@@ -257,7 +257,7 @@ func keep(c *cobra.Command, m *model.Model, o evaluator.Options, text *evalText,
 	if err != nil {
 		return nil, err
 	}
-	if sameFile(path, m.Ref) {
+	if sameFile(path, m.Path) {
 		return nil, usagef("--save-base %s is the model: choose another path", path)
 	}
 	o.Context, o.NoTeacher = corpus.Sequence, true

@@ -65,38 +65,49 @@ func newHub(c *cobra.Command) (*hub.Client, error) {
 	return client, nil
 }
 
-// fetch brings what a model or text is named by if that is on the hub, and not in the cache, and gives its path. Other names
-// it gives back.
-func fetch(c *cobra.Command, name string) (path string, err error) {
+// resolver finds models and texts by name: those on the hub are brought if they are not in the cache, other names are paths.
+type resolver struct{ c *cobra.Command }
+
+func (r resolver) Model(name string) (path string, err error) { return r.path(name, false) }
+
+func (r resolver) Text(name string) (path string, err error) { return r.path(name, true) }
+
+func (r resolver) path(name string, dataset bool) (string, error) {
 	if !strings.HasPrefix(name, hub.Scheme) {
 		return name, nil
 	}
 	ref, err := hub.ParseRef(name)
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", usageError{err}
+	case dataset && !ref.Dataset:
+		return "", usagef("%s is a model: a text is hf://datasets/ORG/NAME/FILE", name)
+	case ref.Dataset && !dataset:
+		return "", usagef("%s is of a data set: a model is hf://ORG/NAME or hf://ORG/NAME/FILE.gguf", name)
 	}
-	client, err := newHub(c)
+	client, err := newHub(r.c)
 	if err != nil {
 		return "", err
 	}
-	return client.Fetch(c.Context(), ref)
+	return client.Fetch(r.c.Context(), ref)
 }
 
-// openModel opens a model, which is brought first if it is on the hub.
+// openModel opens a model by its name.
 func openModel(c *cobra.Command, ref string) (*model.Model, error) {
-	if _, err := fetch(c, ref); err != nil {
+	path, err := resolver{c}.Model(ref)
+	if err != nil {
 		return nil, err
 	}
-	return model.Open(ref)
+	return model.OpenAs(path, ref)
 }
 
-// readTokens reads a text as a model sees it; it is brought first if it is on the hub.
+// readTokens reads a text by its name as a model sees it.
 func readTokens(c *cobra.Command, data string, m *model.Model) ([]int32, error) {
 	source, err := text.Parse(data)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	if _, err := fetch(c, source.Name); err != nil {
+	if source.Name, err = (resolver{c}).Text(source.Name); err != nil {
 		return nil, err
 	}
 	return text.Tokens(m.Tokenizer, source.Documents(), 0)

@@ -25,16 +25,24 @@ func online(t *testing.T, h *hubtest.Hub, cache, dir string, args ...string) res
 	return r()
 }
 
-func TestPull(t *testing.T) {
+// filesOf are the files in a folder.
+func filesOf(t *testing.T, folder string) map[string][]byte {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
 	files := map[string][]byte{}
-	folder := testmodel.Folder(t, testmodel.Llama(1, 2, 64, 96, testmodel.Vocab))
-	for _, name := range []string{"config.json", "tokenizer.json", "model.safetensors"} {
-		data, err := os.ReadFile(filepath.Join(folder, name))
-		if err != nil {
+	for _, e := range entries {
+		if files[e.Name()], err = os.ReadFile(filepath.Join(folder, e.Name())); err != nil {
 			t.Fatal(err)
 		}
-		files[name] = data
 	}
+	return files
+}
+
+func TestPull(t *testing.T) {
+	files := filesOf(t, testmodel.Folder(t, testmodel.Llama(1, 2, 64, 96, testmodel.Vocab)))
 	h, cache, dir := hubtest.New(t, "org/name", files), t.TempDir(), t.TempDir()
 	cut := false
 	h.Meddle = func(w http.ResponseWriter, r *http.Request, name string, data []byte) bool {
@@ -93,6 +101,39 @@ func TestPullDataset(t *testing.T) {
 	}
 }
 
+// import brings its model and its text, and a folder that it writes has the files of the model's tokenizer.
+func TestImportFromHub(t *testing.T) {
+	dir, folder := t.TempDir(), soundFolder(t)
+	write(t, dir, "drop.txt", "attn\nnone\n")
+	files := filesOf(t, folder)
+	beside := map[string]string{
+		"chat_template.jinja":    "{{ messages }}",
+		"generation_config.json": `{"eos_token_id": [1, 2]}`, "tokenizer_config.json": `{"model_max_length": 512}`,
+	}
+	for name, content := range beside {
+		files[name] = []byte(content)
+	}
+	h := hubtest.New(t, "org/name", files)
+	r := online(t, h, t.TempDir(), dir, "import", "drop.txt", "--model", "hf://org/name", "--format", "safetensors", "-o", "out")
+	if r.code != 0 || !strings.Contains(r.stderr, "model.safetensors: 0.") || !strings.Contains(r.stdout, "hf://org/name as in drop.txt") {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	beside["tokenizer.json"] = string(files["tokenizer.json"])
+	for name, want := range beside {
+		if got, err := os.ReadFile(filepath.Join(dir, "out", name)); err != nil || string(got) != want {
+			t.Errorf("%s: %.40q, %v", name, got, err)
+		}
+	}
+
+	write(t, dir, "bits.txt", layersOf(func(int) int { return 4 }))
+	text := strings.Repeat(`{"text": "the cat sat on the mat"}`+"\n", 6000)
+	h = hubtest.New(t, "datasets/org/name", map[string][]byte{"train.jsonl": []byte(text)})
+	r = online(t, h, t.TempDir(), dir, "import", "bits.txt", "--model", folder, "--level", "gptq-int%d-g32", "--data", "hf://datasets/org/name/train.jsonl", "-o", "fitted")
+	if r.code != 0 || !strings.Contains(r.stderr, "train.jsonl: 0.") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+}
+
 func TestPullMistakes(t *testing.T) {
 	h, cache, dir := hubtest.New(t, "org/name", map[string][]byte{"a.gguf": nil, "b.gguf": nil}), t.TempDir(), t.TempDir()
 	for name, c := range map[string]struct {
@@ -108,6 +149,17 @@ func TestPullMistakes(t *testing.T) {
 	}
 	finch(t, dir, "pull", "org/name").fails(t, 1, "HF_HUB_OFFLINE is set")
 	finch(t, dir, "generate", "hf://org/name").fails(t, 1, "unset HF_HUB_OFFLINE, and 'finch pull hf://org/name' brings it")
+	finch(t, dir, "generate", "hf://datasets/org/name/a.jsonl").fails(t, 2, "hf://datasets/org/name/a.jsonl is of a data set: a model is hf://ORG/NAME")
+	for data, c := range map[string]struct {
+		code int
+		want string
+	}{
+		"hf://org/name":                     {2, "hf://org/name is a model: a text is hf://datasets/ORG/NAME/FILE"},
+		"hf://datasets/org":                 {2, "write hf://ORG/NAME"},
+		"hf://datasets/org/name/a.jsonl#ab": {1, "'finch pull hf://datasets/org/name/a.jsonl' brings it"},
+	} {
+		finch(t, dir, "eval", "builtin:finchling", "--data", data).fails(t, c.code, c.want)
+	}
 }
 
 // A folder made of a model of the hub has its tokenizer's files, which lie in the cache.

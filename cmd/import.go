@@ -79,7 +79,7 @@ func importFiles(c *cobra.Command, paths []string, set *imported) error {
 	if err != nil {
 		return err
 	}
-	if sameFile(set.output, set.model) {
+	if sameFile(set.output, m.Path) {
 		return usagef("--output %s is the model: choose another path", set.output)
 	}
 	a, err := set.allocation(m, paths)

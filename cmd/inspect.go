@@ -68,7 +68,7 @@ type tensorInfo struct {
 // inspect reads no weights. A GGUF file of any architecture can be inspected, other models if finch runs them.
 func inspect(c *cobra.Command, ref string) (*inspection, error) {
 	r := &inspection{Model: ref}
-	path, err := fetch(c, ref)
+	path, err := resolver{c}.Model(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func inspect(c *cobra.Command, ref string) (*inspection, error) {
 		defer f.Close()
 		r.gguf(f)
 	} else {
-		m, err := model.Open(ref)
+		m, err := model.OpenAs(path, ref)
 		if err != nil {
 			return nil, err
 		}

@@ -18,7 +18,7 @@ func newPlan() *cobra.Command {
 		Use:   "plan [experiments.toml]",
 		Short: "say what a file's experiments will take: tokens, time, memory, disk",
 		Long: `plan checks every experiment of a file, measures for a moment how fast this machine scores the model, and says what running
-them all will take. Nothing is written.`,
+them all will take. It writes nothing, but brings models and texts that are on the Hugging Face hub into the cache.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			file, err := loadExperiments(args, only)

@@ -270,7 +270,7 @@ func newSession(c *cobra.Command) (*experiment.Session, error) {
 	}
 	return &experiment.Session{
 		Path: path, Workers: workers, Memory: bytes, Cache: cache, Levels: levelsFolder(database(c)), Progress: newProgress(c.ErrOrStderr()),
-		Clock: time.Now, Version: version(), Fetch: func(name string) error { _, err := fetch(c, name); return err },
+		Clock: time.Now, Version: version(), Resolver: resolver{c},
 	}, nil
 }
 

@@ -115,7 +115,7 @@ func (s *Session) compose(w Wish) (*Task, error) {
 		config *configs.Text
 		corpus **evaluator.Corpus
 	}{{w.Data, composedCalibration, &config.Calibration, &t.Calibration}, {w.HeldOut, composedEvaluation, &config.Evaluation, &t.Evaluation}} {
-		ids, err := tokens(m, text.data, text.most)
+		ids, err := s.tokens(m, text.data, text.most)
 		if err != nil {
 			return nil, err
 		}

@@ -29,10 +29,9 @@ type Session struct {
 	Version  string
 	NoMemo   bool // compute every score, also those that the database knows
 
-	// Fetch brings what a name on the hub stands for into the cache, if it is not there, and leaves other names alone. Nil: only
-	// what is in the cache is used.
-	Fetch func(name string) error
+	Resolver Resolver // nil: names are paths
 
+	paths   map[named]string
 	tasks   []*Task
 	models  map[string]*model.Model
 	corpora map[corpusKey]*evaluator.Corpus
@@ -71,7 +70,11 @@ func (s *Session) model(ref string) (*model.Model, error) {
 	if m, ok := s.models[ref]; ok {
 		return m, nil
 	}
-	m, err := model.Open(ref)
+	path, err := s.path(named{name: ref})
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.OpenAs(path, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +94,7 @@ func (s *Session) corpus(m *model.Model, t configs.Text) (*evaluator.Corpus, err
 	if err := fitsContext(t, m); err != nil {
 		return nil, err
 	}
-	ids, err := tokens(m, t.Data, t.Tokens)
+	ids, err := s.tokens(m, t.Data, t.Tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +123,8 @@ func (s *Session) keep(key corpusKey, c *evaluator.Corpus) {
 }
 
 // tokens reads a text as a model sees it, up to a number of tokens or somewhat more.
-func tokens(m *model.Model, data string, limit int) ([]int32, error) {
-	source, err := text.Parse(data)
+func (s *Session) tokens(m *model.Model, data string, limit int) ([]int32, error) {
+	source, err := s.source(data)
 	if err != nil {
 		return nil, err
 	}

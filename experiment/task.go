@@ -40,7 +40,8 @@ type levelChoice struct {
 }
 
 // Prepare opens what an experiment names and refuses, with the place in the file, what cannot work with this model: a text
-// that is too short, or a budget that no candidate can meet. It writes nothing, and prepares an experiment once.
+// that is too short, or a budget that no candidate can meet. It writes to no database, but brings what is on the hub into the
+// cache, and prepares an experiment once.
 func (s *Session) Prepare(config *configs.Experiment) (*Task, error) {
 	for _, t := range s.tasks {
 		if t.Config == config {
@@ -72,7 +73,7 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	if t.Evaluation, err = s.corpus(m, config.Evaluation); err != nil {
 		return nil, config.Errorf("evaluation", "%v", err)
 	}
-	if err := judgedByItsText(config); err != nil {
+	if err := s.judgedByItsText(config); err != nil {
 		return nil, err
 	}
 	if t.fitting, err = s.openFitting(config, m); err != nil {
@@ -110,11 +111,19 @@ func original(m *model.Model) error {
 }
 
 // judgedByItsText refuses to fit levels to the text of evaluation, also where that is a file under another name.
-func judgedByItsText(config *configs.Experiment) error {
+func (s *Session) judgedByItsText(config *configs.Experiment) error {
 	if data := config.Statistics.Data; data == "" || data == configs.Self {
 		return nil
 	}
-	same, err := text.Same(config.Statistics.Data, config.Evaluation.Data)
+	fitted, err := s.source(config.Statistics.Data)
+	if err != nil {
+		return config.Errorf("statistics.data", "%v", err)
+	}
+	judging, err := s.source(config.Evaluation.Data)
+	if err != nil {
+		return config.Errorf("evaluation.data", "%v", err)
+	}
+	same, err := text.Same(fitted, judging)
 	if err != nil {
 		return config.Errorf("statistics", "%v", err)
 	}

@@ -12,12 +12,12 @@ import (
 )
 
 // openGGUF maps a .gguf file.
-func openGGUF(path string) (*Model, error) {
+func openGGUF(path, ref string) (*Model, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	m, err := fromGGUF(path, f)
+	m, err := fromGGUF(ref, f)
 	if err != nil {
 		f.Close()
 		return nil, err

@@ -15,7 +15,7 @@ import (
 )
 
 // openFolder reads a Hugging Face folder: config.json, tokenizer.json or tokenizer.model, model.safetensors or its shards.
-func openFolder(dir string) (*Model, error) {
+func openFolder(dir, ref string) (*Model, error) {
 	config, err := readSmall(filepath.Join(dir, "config.json"), 1<<20)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func openFolder(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := fromHuggingFace(dir, config, tok, weights)
+	m, err := fromHuggingFace(ref, config, tok, weights)
 	if err != nil {
 		weights.Close()
 		return nil, err

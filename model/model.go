@@ -93,6 +93,7 @@ type Model struct {
 	OutputBias []float32       // [hidden], of the norm; nil: none
 	Tokenizer  *tokenizer.Tokenizer
 
+	Path  string // where it was opened: a file, a folder or Builtin
 	Ref   string // as the user named it
 	Hash  string // SHA-256 of what was read, hexadecimal
 	Bytes int64  // of the weights as stored

@@ -78,12 +78,12 @@ func packedType(f kernels.Format) safetensors.DType {
 }
 
 // openPacked maps a packed file.
-func openPacked(path string) (*Model, error) {
+func openPacked(path, ref string) (*Model, error) {
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	m, err := fromPacked(path, f)
+	m, err := fromPacked(ref, f)
 	if err != nil {
 		f.Close()
 		return nil, err

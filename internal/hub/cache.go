@@ -36,14 +36,8 @@ func (c *Client) there(ref Ref, commit string, f file) bool {
 	return false
 }
 
-// Find is the path of what ref names if all of it is in the cache: the folder of a model in safetensors files, else a file.
-// An error says how to bring it.
-func (c *Client) Find(ref Ref) (string, error) {
-	path, _, err := c.find(ref)
-	return path, err
-}
-
-// find also says whether the hub has to be asked what ref names: which GGUF file of a repository.
+// find is the path of what ref names if all of it is in the cache: the folder of a model in safetensors files, else a file.
+// It is vague if the hub has to be asked what ref names: which GGUF file of a repository. An error says how to bring it.
 func (c *Client) find(ref Ref) (path string, vague bool, err error) {
 	missing := func(why error) error {
 		advice := "'finch pull " + ref.String() + "' brings it"

@@ -67,7 +67,7 @@ func TestOracle(t *testing.T) {
 		cache := t.TempDir()
 		dir := run(cache, pullSnapshot, "*.json", "model-*")
 		c := client(t, h, cache, nil)
-		if got, err := c.Find(parse(t, "hf://org/name")); err != nil || got != dir {
+		if got, _, err := c.find(parse(t, "hf://org/name")); err != nil || got != dir {
 			t.Errorf("finch finds %s, %v, not %s", got, err, dir)
 		}
 		n := len(h.Downloads())

@@ -115,10 +115,10 @@ func TestPullFolder(t *testing.T) {
 	if names, err := present(dir); err != nil || len(names) != len(needed) {
 		t.Errorf("files %q, %v", names, err)
 	}
-	if found, err := c.Find(parse(t, "hf://org/name")); err != nil || found != dir {
+	if found, _, err := c.find(parse(t, "hf://org/name")); err != nil || found != dir {
 		t.Errorf("found %q, %v", found, err)
 	}
-	if found, err := c.Find(parse(t, "hf://models/org/name@"+h.Commit)); err != nil || found != dir {
+	if found, _, err := c.find(parse(t, "hf://models/org/name@"+h.Commit)); err != nil || found != dir {
 		t.Errorf("found by its commit %q, %v", found, err)
 	}
 

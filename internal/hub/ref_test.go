@@ -189,7 +189,7 @@ func TestOffline(t *testing.T) {
 	if err := os.Remove(filepath.Join(cache, "models--org--name", "blobs", h.Hash("model-00002-of-00002.safetensors"))); err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Find(parse(t, "hf://org/name"))
+	_, _, err = c.find(parse(t, "hf://org/name"))
 	wantError(t, err, "model-00002-of-00002.safetensors is missing")
 	c.Offline = false
 	if _, err := c.Fetch(context.Background(), parse(t, "hf://org/name")); err != nil {

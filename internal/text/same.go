@@ -2,22 +2,14 @@ package text
 
 import "iter"
 
-// Same says whether two names stand for the same documents in the same order, wherever they are stored.
-func Same(a, b string) (bool, error) {
-	of, err := Parse(a)
-	if err != nil {
-		return false, err
-	}
-	with, err := Parse(b)
-	if err != nil {
-		return false, err
-	}
-	if of == with {
+// Same says whether two sources have the same documents in the same order, wherever they are stored.
+func Same(a, b Source) (bool, error) {
+	if a == b {
 		return true, nil
 	}
-	next, stop := iter.Pull2(with.Documents())
+	next, stop := iter.Pull2(b.Documents())
 	defer stop()
-	for document, err := range of.Documents() {
+	for document, err := range a.Documents() {
 		if err != nil {
 			return false, err
 		}

@@ -31,13 +31,13 @@ func TestTextsAreTheSameByContent(t *testing.T) {
 		{"one document more", write("fewer.jsonl", "{\"text\": \"one\"}\n"), jsonl, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			same, err := Same(c.a, c.b)
+			same, err := Same(parse(t, c.a), parse(t, c.b))
 			if err != nil || same != c.same {
 				t.Errorf("Same(%q, %q) = %v, %v", c.a, c.b, same, err)
 			}
 		})
 	}
-	if _, err := Same(jsonl, filepath.Join(dir, "missing.txt")); err == nil {
+	if _, err := Same(parse(t, jsonl), parse(t, filepath.Join(dir, "missing.txt"))); err == nil {
 		t.Error("a missing text has no error")
 	}
 }

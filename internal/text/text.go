@@ -11,13 +11,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/finch-llm/finch/internal/hub"
 	"github.com/finch-llm/finch/model/finchling"
 )
 
 // Source is a text by name.
 type Source struct {
-	Name  string // of the file: a path, builtin:calibration, builtin:evaluation, or hf://datasets/…
+	Name  string // of the file: a path, builtin:calibration, builtin:evaluation, or, to be replaced by a path, hf://datasets/…
 	Field string // of each document that has the text, in files of documents
 }
 
@@ -51,43 +50,19 @@ func hasDocuments(name string) bool {
 // the file, without empty ones, else all of it as one. After an error there are no more.
 func (s Source) Documents() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		path, err := s.path()
-		if err != nil {
-			yield("", err)
-			return
-		}
-		switch name := strings.ToLower(path); {
+		switch name := strings.ToLower(s.Name); {
 		case s.Name == "builtin:calibration":
 			yield(finchling.Calibration, nil)
 		case s.Name == "builtin:evaluation":
 			yield(finchling.Evaluation, nil)
 		case strings.HasSuffix(name, ".jsonl"), strings.HasSuffix(name, ".jsonl.gz"):
-			readJSONL(path, s.Field, yield)
+			readJSONL(s.Name, s.Field, yield)
 		case strings.HasSuffix(name, ".parquet"):
-			readParquet(path, s.Field, yield)
+			readParquet(s.Name, s.Field, yield)
 		default:
-			yield(readPlain(path))
+			yield(readPlain(s.Name))
 		}
 	}
-}
-
-// path is where the text is on this machine.
-func (s Source) path() (string, error) {
-	if !strings.HasPrefix(s.Name, hub.Scheme) {
-		return s.Name, nil
-	}
-	ref, err := hub.ParseRef(s.Name)
-	if err != nil {
-		return "", err
-	}
-	if !ref.Dataset {
-		return "", fmt.Errorf("%s is a model: a text is hf://datasets/ORG/NAME/FILE", s.Name)
-	}
-	client, err := hub.New(os.Getenv)
-	if err != nil {
-		return "", err
-	}
-	return client.Find(ref)
 }
 
 // readPlain reads a file of UTF-8.
