@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"math"
 
 	"github.com/finch-llm/finch/configs"
@@ -15,30 +14,6 @@ import (
 	"github.com/finch-llm/finch/search"
 	"github.com/finch-llm/finch/store"
 )
-
-// Finished says that the experiment's run with this seed has ended, with these settings.
-func (s *Session) Finished(ctx context.Context, config *configs.Experiment, seed uint64) (bool, error) {
-	r, err := s.DB.FindRun(ctx, config.Name, int64(seed))
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := sameSettings(config, seed, &r); err != nil {
-		return false, err
-	}
-	return r.Status == store.Finished, nil
-}
-
-// sameSettings refuses to go on with a run under other settings than it was begun with.
-func sameSettings(config *configs.Experiment, seed uint64, r *store.Run) error {
-	if r.ConfigHash != hash(config.Canonical()) {
-		return config.Errorf("", "experiment %q seed %d was begun with other settings (run %d): write them as they were, give it another name, or start anew with --fresh",
-			config.Name, seed, r.ID)
-	}
-	return nil
-}
 
 func hash(data []byte) string {
 	sum := sha256.Sum256(data)
@@ -65,18 +40,6 @@ type run struct {
 	known    int // candidates recorded so far
 
 	infeasible map[int]bool // candidates that no file can hold, by ID
-}
-
-// SetAside supersedes the experiment's run with this seed, if there is one: Run then begins a new one.
-func (s *Session) SetAside(ctx context.Context, config *configs.Experiment, seed uint64) error {
-	r, err := s.DB.FindRun(ctx, config.Name, int64(seed))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return s.DB.SupersedeRun(ctx, r.ID)
 }
 
 // Run executes an experiment with one seed, or goes on where an earlier process stopped, and returns its run. When ctx
@@ -109,55 +72,6 @@ func (t *Task) topK() int {
 		return t.Config.Search.TopK
 	}
 	return 0
-}
-
-// begin finds the run to go on with or records a new one.
-func (r *run) begin(ctx context.Context) error {
-	config := r.Config
-	old, err := r.DB.FindRun(ctx, config.Name, int64(r.seed))
-	switch {
-	case err == nil:
-		if err := r.mayResume(&old); err != nil {
-			return err
-		}
-		r.id, err = old.ID, r.DB.ResumeRun(ctx, old.ID)
-	case errors.Is(err, store.ErrNotFound):
-		r.id, err = r.DB.BeginRun(ctx, store.Run{
-			Experiment: config.Name, Method: config.Search.Method, Seed: int64(r.seed),
-			Config: string(config.Canonical()), ConfigHash: hash(config.Canonical()),
-			Model: config.Model, ModelHash: r.Model.Hash, CalibrationHash: r.Calibration.Hash, EvaluationHash: r.Evaluation.Hash,
-			Target: config.Target, Budget: describeBudget(&config.Budget), LimitBytes: config.Budget.Bytes,
-			KernelPath: r.engine.Path(), Version: r.Version,
-		})
-	}
-	if err != nil {
-		return err
-	}
-	// Also of a run that goes on: its process may have ended between the two.
-	sites, levels := r.records()
-	return r.DB.PutSpace(ctx, r.id, sites, levels)
-}
-
-// mayResume refuses to go on when the same question would get another answer.
-func (r *run) mayResume(old *store.Run) error {
-	if err := sameSettings(r.Config, r.seed, old); err != nil {
-		return err
-	}
-	for _, c := range []struct{ what, was, is string }{
-		{"model", old.ModelHash, r.Model.Hash},
-		{"calibration text", old.CalibrationHash, r.Calibration.Hash},
-		{"evaluation text", old.EvaluationHash, r.Evaluation.Hash},
-	} {
-		if c.was != c.is {
-			return r.Config.Errorf("", "the %s has changed since run %d was begun (SHA-256 %.12s, now %.12s): bring the old one back, or start anew with --fresh",
-				c.what, old.ID, c.was, c.is)
-		}
-	}
-	if old.KernelPath != r.engine.Path() {
-		return fmt.Errorf("run %d was begun with the kernels %s, which score a little differently from %s: go on with --kernels %s, or start anew with --fresh",
-			old.ID, old.KernelPath, r.engine.Path(), old.KernelPath)
-	}
-	return nil
 }
 
 // records are the sites and levels as the database keeps them.

@@ -58,8 +58,7 @@ func insertGeneration(ctx context.Context, tx *sql.Tx, run int64, g *Generation,
 	if g.Chain, err = chainLink(ctx, tx, run, g.Generation, previous); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE generations SET chain = ? WHERE run_id = ? AND generation = ?", g.Chain, run, g.Generation)
-	return err
+	return putChain(ctx, tx, run, g.Generation, g.Chain)
 }
 
 // Generations lists the closed generations of a run.
