@@ -26,16 +26,25 @@ func (s *Session) Finished(ctx context.Context, config *configs.Experiment, seed
 	return r.Status == store.Finished && !extends, err
 }
 
-// SetAside supersedes the experiment's run with this seed, if there is one: Run then begins a new one.
-func (s *Session) SetAside(ctx context.Context, config *configs.Experiment, seed uint64) error {
-	r, err := s.DB.FindRun(ctx, config.Name, int64(seed))
-	if errors.Is(err, store.ErrNotFound) {
+// SetAside supersedes the runs of experiments, all their seeds, in one step: Run then begins new ones.
+func (s *Session) SetAside(ctx context.Context, experiments ...*configs.Experiment) error {
+	var runs []int64
+	for _, e := range experiments {
+		for _, seed := range e.Seeds {
+			r, err := s.DB.FindRun(ctx, e.Name, int64(seed))
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			runs = append(runs, r.ID)
+		}
+	}
+	if len(runs) == 0 {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	return s.DB.SupersedeRun(ctx, r.ID)
+	return s.DB.SupersedeRuns(ctx, runs...)
 }
 
 // fixed are the settings that a run keeps to its end, each with the reason: whatever has been scored would be something

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/store"
@@ -95,4 +96,16 @@ func TestEverySettingIsDecided(t *testing.T) {
 			t.Errorf("docs/experiments.md does not say whether %s may change", c.Key)
 		}
 	}
+}
+
+// A session whose time is over builds no levels.
+func TestTimeLimitOfLevels(t *testing.T) {
+	place := newPlace(t)
+	s := place.session(t, "a.db")
+	s.Until = s.Clock().Add(-time.Second)
+	if _, err := s.Build(context.Background(), prepare(t, s, place.experiment(t, tinyBits))); !errors.Is(err, ErrTimeLimit) {
+		t.Errorf("got %v, want ErrTimeLimit", err)
+	}
+	s.Until = s.Clock().Add(time.Hour)
+	build(t, s, place.experiment(t, tinyBits))
 }

@@ -43,7 +43,8 @@ type run struct {
 }
 
 // Run executes an experiment with one seed, or goes on where an earlier process stopped, and returns its run. When ctx
-// ends, what has been scored is committed and ctx's error returned.
+// ends, what has been scored is committed and ctx's error returned; when the session's time does, the batch that is being
+// scored is finished and committed first.
 func (s *Session) Run(ctx context.Context, p *Problem, seed uint64) (id int64, err error) {
 	r := &run{Session: s, Problem: p, seed: seed, infeasible: map[int]bool{}}
 	if r.engine, err = s.engine(p.Model, max(p.Calibration.Sequence, p.Evaluation.Sequence), p.topK()); err != nil {
@@ -60,7 +61,7 @@ func (s *Session) Run(ctx context.Context, p *Problem, seed uint64) (id int64, e
 	switch {
 	case err == nil:
 		return r.id, s.DB.FinishRun(after, r.id, seconds)
-	case ctx.Err() != nil:
+	case ctx.Err() != nil || errors.Is(err, ErrTimeLimit):
 		return r.id, errors.Join(err, s.DB.InterruptRun(after, r.id, seconds))
 	default:
 		return r.id, errors.Join(err, s.DB.FailRun(after, r.id, seconds, err))
@@ -127,6 +128,11 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 				return err
 			}
 			opened = seconds()
+		}
+		if !update.Replayed { // however short the time, a session gets a batch further
+			if err := r.Expired(); err != nil {
+				return err
+			}
 		}
 	}
 	return r.measure(ctx, r.strategy.Best())

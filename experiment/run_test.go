@@ -51,7 +51,7 @@ func TestResume(t *testing.T) {
 			for after := 1; after < batches; after++ {
 				s := place.session(t, db)
 				s.NoMemo = after%2 == 0
-				if err := s.SetAside(context.Background(), e, 7); err != nil {
+				if err := s.SetAside(context.Background(), e); err != nil {
 					t.Fatal(err)
 				}
 				ctx, stop := context.WithCancel(context.Background())
@@ -147,7 +147,7 @@ func TestResumeRefuses(t *testing.T) {
 				t.Errorf("the run is %s, %v", r.Status, err)
 			}
 			// Set aside, it is no obstacle.
-			if err := s.SetAside(context.Background(), e, 7); err != nil {
+			if err := s.SetAside(context.Background(), e); err != nil {
 				t.Fatal(err)
 			}
 			if id := run1(t, s, build(t, s, e)); id != 2 {

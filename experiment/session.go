@@ -29,6 +29,9 @@ type Session struct {
 	Version  string
 	NoMemo   bool // compute every score, also those that the database knows
 
+	// Until is when Build and Run end with ErrTimeLimit, at the next level file or batch of scores that is committed; zero: never.
+	Until time.Time
+
 	// Fetch brings what a name on the hub stands for into the cache, if it is not there, and leaves other names alone. Nil: only
 	// what is in the cache is used.
 	Fetch func(name string) error

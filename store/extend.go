@@ -4,13 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"github.com/finch-llm/finch/internal/failpoint"
 )
 
 // ExtendRun takes up a run, finished or not, under settings that ask for more of the same search. Its batches and
 // generations stay, and their chain is made anew from the new settings, as it would be had the run been begun with them.
 // Its held-out results go, because they are those of an earlier winner: an event keeps what they said.
 func (db *DB) ExtendRun(ctx context.Context, run int64, config, configHash string) error {
-	return db.update(ctx, fmt.Sprintf("extend run %d", run), func(tx *sql.Tx) error {
+	return db.update(ctx, failpoint.Extend, fmt.Sprintf("extend run %d", run), func(tx *sql.Tx) error {
 		// What was changed behind finch's back must not get a sound chain.
 		broken, err := checkChain(ctx, tx, run)
 		if err != nil {

@@ -4,13 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"github.com/finch-llm/finch/internal/failpoint"
 )
 
 // CloseGeneration closes the generation that follows the last closed one (the first is 0), and returns it with its counts
 // and its chain. No batch can be added to it afterwards. Closing it again the same way changes nothing; with another best
 // candidate or fitness it is ErrConflict.
 func (db *DB) CloseGeneration(ctx context.Context, run int64, g Generation) (Generation, error) {
-	err := db.update(ctx, fmt.Sprintf("close run %d generation %d", run, g.Generation), func(tx *sql.Tx) error {
+	err := db.update(ctx, failpoint.Generation, fmt.Sprintf("close run %d generation %d", run, g.Generation), func(tx *sql.Tx) error {
 		closed, err := readGenerations(ctx, tx, run)
 		if err != nil {
 			return err

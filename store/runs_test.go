@@ -63,7 +63,7 @@ func TestSupersede(t *testing.T) {
 	old := putRun(t, db, "a", 1, 2, 1)
 	alone, err := db.Fingerprint(ctx)
 	must(t, err)
-	must(t, db.SupersedeRun(ctx, old))
+	must(t, db.SupersedeRuns(ctx, old))
 	fresh := putRun(t, db, "a", 1, 2, 1)
 	if again, err := db.Fingerprint(ctx); err != nil || again != alone {
 		t.Errorf("a superseded run counts in the fingerprint: %v", err)
@@ -84,7 +84,7 @@ func TestSupersede(t *testing.T) {
 	}
 	unfinished, err := db.BeginRun(ctx, testRun("b", 1))
 	must(t, err)
-	must(t, db.SupersedeRun(ctx, unfinished))
+	must(t, db.SupersedeRuns(ctx, unfinished))
 	if r, _ := db.Run(ctx, unfinished); r.Status != Interrupted {
 		t.Errorf("superseded run is %s", r.Status)
 	}
