@@ -109,7 +109,7 @@ func compressModel(c *cobra.Command, w experiment.Wish, output string, fresh boo
 	}
 	file.Experiments = []configs.Experiment{*config}
 	var results [3]store.Result
-	err = run(c, file, fresh, false, func(db *store.DB) error {
+	err = run(c, file, runOptions{fresh: fresh}, func(db *store.DB) error {
 		r, err := db.FindRun(c.Context(), w.Name, int64(config.Seeds[0]))
 		if err != nil {
 			return err

@@ -46,6 +46,7 @@ func TestKill(t *testing.T) {
 	for folder := range slices.Chunk(moments, 3) {
 		slices.Sort(folder)
 		dir := experiments(t)
+		var kept []string
 		for _, moment := range folder {
 			p := start(t, dir, "run", "two.toml")
 			if p.reaches(moment) {
@@ -56,6 +57,9 @@ func TestKill(t *testing.T) {
 			switch r.code {
 			case -1:
 				phases[phase(t, dir)]++
+				now := committed(t, dir)
+				keeps(t, "a kill", kept, now)
+				kept = now
 			case 0:
 				phases["not killed"]++
 			default:
@@ -63,6 +67,8 @@ func TestKill(t *testing.T) {
 			}
 		}
 		wantSame(t, dir, "run", "two.toml")
+		keeps(t, "the end", kept, committed(t, dir))
+		nothingRuns(t, dir)
 	}
 	t.Logf("what the processes were doing when they were killed: %v", phases)
 	if 2*phases["not killed"] > *kills {
@@ -217,7 +223,14 @@ type process struct {
 
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
+	return startWith(t, nil, dir, args...)
+}
+
+// startWith adds to the environment.
+func startWith(t *testing.T, environment []string, dir string, args ...string) *process {
+	t.Helper()
 	c, r := command(t, dir, args...)
+	c.Env = append(c.Environ(), environment...)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/experiment"
 	"github.com/finch-llm/finch/internal/resources"
 	"github.com/finch-llm/finch/kernels"
 )
@@ -26,7 +27,8 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
-	exitInterrupted = 130
+	exitTimeLimit   = 124 // as timeout(1) has it
+	exitInterrupted = 130 // as shells have it for SIGINT
 )
 
 // usageError is a mistake in flags, arguments or an experiment file: nothing was started.
@@ -57,6 +59,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, experiment.ErrTimeLimit):
+		fmt.Fprintln(stderr, "finch:", oneLine(err))
+		return exitTimeLimit
 	case errors.Is(err, errInterrupted):
 		fmt.Fprintln(stderr, "finch:", oneLine(err))
 		return exitInterrupted

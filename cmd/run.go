@@ -23,7 +23,7 @@ import (
 
 func newRun() *cobra.Command {
 	var only string
-	var fresh, noMemo bool
+	var o runOptions
 	c := &cobra.Command{
 		Use:   "run [experiments.toml]",
 		Short: "run, or resume, every experiment of a file",
@@ -31,9 +31,13 @@ func newRun() *cobra.Command {
 database (--db) as it happens: interrupt the command and give it again, and it goes on where it was.
 
 No network is scored twice on the same text: a score that any run in the database has is taken from it, bit for bit the one that would
-be computed. That holds for --fresh too; with --no-memo everything is computed.`,
+be computed. That holds for --fresh too; with --no-memo everything is computed.
+
+Ctrl-C stops at once, with exit code 130. With --time-limit the command stops by itself, at the first commit after that time, with
+exit code 124.`,
 		Example: `  finch run experiments.toml
   finch run --only bits-3.5 --fresh
+  finch run --time-limit 6h
   finch run preset:long-bits-3.5`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -41,13 +45,26 @@ be computed. That holds for --fresh too; with --no-memo everything is computed.`
 			if err != nil {
 				return err
 			}
-			return run(c, file, fresh, noMemo, func(db *store.DB) error { return printSummary(c, db) })
+			return run(c, file, o, func(db *store.DB) error { return printSummary(c, db) })
 		},
 	}
 	c.Flags().StringVar(&only, "only", "", "run only the experiment with this name")
-	c.Flags().BoolVar(&fresh, "fresh", false, "set earlier runs of these experiments aside and start anew")
-	c.Flags().BoolVar(&noMemo, "no-memo", false, "compute also those scores that the database has from other runs")
+	c.Flags().BoolVar(&o.fresh, "fresh", false, "set earlier runs of these experiments aside and start anew")
+	c.Flags().BoolVar(&o.noMemo, "no-memo", false, "compute also those scores that the database has from other runs")
+	c.Flags().DurationVar(&o.limit, "time-limit", 0, `stop after this time, like "6h" or "90m", to be gone on with`)
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if c.Flags().Changed("time-limit") && o.limit <= 0 {
+			return usagef("--time-limit %v: write a time to run for, such as 6h", o.limit)
+		}
+		return nil
+	}
 	return c
+}
+
+// runOptions are those of one call of run.
+type runOptions struct {
+	fresh, noMemo bool
+	limit         time.Duration // 0: none
 }
 
 // loadExperiments reads the file that the arguments name, experiments.toml by default, or one experiment of it.
@@ -91,14 +108,17 @@ func levelTrait(name string) (configs.Trait, error) {
 }
 
 // run runs what is not done of a file, and then reports on it.
-func run(c *cobra.Command, file *configs.File, fresh, noMemo bool, report func(*store.DB) error) error {
+func run(c *cobra.Command, file *configs.File, o runOptions, report func(*store.DB) error) error {
 	ctx, path := c.Context(), database(c)
 	session, err := newSession(c)
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	session.NoMemo = noMemo
+	session.NoMemo = o.noMemo
+	if o.limit > 0 {
+		session.Until = session.Clock().Add(o.limit)
+	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		// A mistake in the file must not leave an empty database behind. The session keeps what is prepared.
 		if _, _, err := prepare(ctx, session, file, true); err != nil {
@@ -111,7 +131,7 @@ func run(c *cobra.Command, file *configs.File, fresh, noMemo bool, report func(*
 	}
 	defer release()
 
-	jobs, done, err := prepare(ctx, session, file, fresh)
+	jobs, done, err := prepare(ctx, session, file, o.fresh)
 	if err != nil {
 		return err
 	}
@@ -121,32 +141,45 @@ func run(c *cobra.Command, file *configs.File, fresh, noMemo bool, report func(*
 		}
 	}
 	again := "the same command"
-	if fresh {
+	if o.fresh {
 		again = "the same command without --fresh"
-		if err := setAside(ctx, session, jobs); err != nil {
+		// All before the first begins: what is left of the work is then what a command without --fresh finds unfinished.
+		if err := session.SetAside(ctx, configsOf(jobs)...); err != nil {
 			return err
 		}
 	}
-	for _, j := range jobs {
-		problem, err := session.Build(ctx, j.task)
-		if err == nil {
-			for _, seed := range j.seeds {
-				if _, err = session.Run(ctx, problem, seed); err != nil {
-					break
-				}
-			}
-		}
-		if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
-			return fmt.Errorf("%w: what was scored is in %s; %s goes on from there", errInterrupted, path, again)
-		}
-		if err != nil {
-			return err
-		}
+	err = runJobs(ctx, session, jobs)
+	switch {
+	case errors.Is(err, experiment.ErrTimeLimit):
+		return fmt.Errorf("%w (%v): what was scored is in %s; %s goes on from there", err, o.limit, path, again)
+	case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
+		return fmt.Errorf("%w: what was scored is in %s; %s goes on from there", errInterrupted, path, again)
+	case err != nil:
+		return err
 	}
 	if len(jobs) == 0 {
 		fmt.Fprintf(c.ErrOrStderr(), "all %d runs are done already; --fresh starts anew\n", done)
 	}
 	return report(session.DB)
+}
+
+// runJobs runs experiments and seeds in their order.
+func runJobs(ctx context.Context, s *experiment.Session, jobs []job) error {
+	for i, j := range jobs {
+		problem, err := s.Build(ctx, j.task)
+		if err != nil {
+			return err
+		}
+		for k, seed := range j.seeds {
+			if _, err := s.Run(ctx, problem, seed); err != nil {
+				return err
+			}
+			if err := s.Expired(); err != nil && (i+1 < len(jobs) || k+1 < len(j.seeds)) {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // openForWriting locks a database and gives it to a session, until release.
@@ -187,25 +220,20 @@ type job struct {
 	seeds []uint64
 }
 
+func configsOf(jobs []job) []*configs.Experiment {
+	list := make([]*configs.Experiment, len(jobs))
+	for i, j := range jobs {
+		list[i] = j.task.Config
+	}
+	return list
+}
+
 func tasksOf(jobs []job) []*experiment.Task {
 	list := make([]*experiment.Task, len(jobs))
 	for i, j := range jobs {
 		list[i] = j.task
 	}
 	return list
-}
-
-// setAside supersedes the earlier runs of all jobs before the first begins: what is left of the work is then what a
-// command without --fresh finds unfinished.
-func setAside(ctx context.Context, s *experiment.Session, jobs []job) error {
-	for _, j := range jobs {
-		for _, seed := range j.seeds {
-			if err := s.SetAside(ctx, j.task.Config, seed); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // prepare checks every experiment of the file before the first begins, and leaves out what is done.

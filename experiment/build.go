@@ -13,7 +13,12 @@ import (
 // Build has the levels built that the task needs and lays out its search space with their exact costs. If that takes statistics, the
 // levels of all prepared tasks that have the same are built with them.
 func (s *Session) Build(ctx context.Context, t *Task) (*Problem, error) {
-	if err := s.build(ctx, t, t.wanted()); err != nil {
+	limited, cancel := s.limited(ctx)
+	defer cancel()
+	if err := s.build(limited, t, t.wanted()); err != nil {
+		if context.Cause(limited) == ErrTimeLimit {
+			return nil, ErrTimeLimit
+		}
 		return nil, err
 	}
 	keys := map[*kernels.Matrix]compress.Key{}

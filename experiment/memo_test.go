@@ -72,7 +72,7 @@ func TestMemoFresh(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := place.session(t, "a.db")
 			s.NoMemo = test.noMemo
-			if err := s.SetAside(context.Background(), e, 7); err != nil {
+			if err := s.SetAside(context.Background(), e); err != nil {
 				t.Fatal(err)
 			}
 			id := run1(t, s, build(t, s, e))
@@ -313,7 +313,7 @@ func TestMemoOfFailures(t *testing.T) {
 	}
 	var prints []string
 	for range 2 {
-		if err := s.SetAside(context.Background(), p.Config, 7); err != nil {
+		if err := s.SetAside(context.Background(), p.Config); err != nil {
 			t.Fatal(err)
 		}
 		id, err := runBroken(t, s, p, fail)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"math"
 
 	"github.com/finch-llm/finch/configs"
@@ -15,30 +14,6 @@ import (
 	"github.com/finch-llm/finch/search"
 	"github.com/finch-llm/finch/store"
 )
-
-// Finished says that the experiment's run with this seed has ended, with these settings.
-func (s *Session) Finished(ctx context.Context, config *configs.Experiment, seed uint64) (bool, error) {
-	r, err := s.DB.FindRun(ctx, config.Name, int64(seed))
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := sameSettings(config, seed, &r); err != nil {
-		return false, err
-	}
-	return r.Status == store.Finished, nil
-}
-
-// sameSettings refuses to go on with a run under other settings than it was begun with.
-func sameSettings(config *configs.Experiment, seed uint64, r *store.Run) error {
-	if r.ConfigHash != hash(config.Canonical()) {
-		return config.Errorf("", "experiment %q seed %d was begun with other settings (run %d): write them as they were, give it another name, or start anew with --fresh",
-			config.Name, seed, r.ID)
-	}
-	return nil
-}
 
 func hash(data []byte) string {
 	sum := sha256.Sum256(data)
@@ -67,20 +42,9 @@ type run struct {
 	infeasible map[int]bool // candidates that no file can hold, by ID
 }
 
-// SetAside supersedes the experiment's run with this seed, if there is one: Run then begins a new one.
-func (s *Session) SetAside(ctx context.Context, config *configs.Experiment, seed uint64) error {
-	r, err := s.DB.FindRun(ctx, config.Name, int64(seed))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return s.DB.SupersedeRun(ctx, r.ID)
-}
-
 // Run executes an experiment with one seed, or goes on where an earlier process stopped, and returns its run. When ctx
-// ends, what has been scored is committed and ctx's error returned.
+// ends, what has been scored is committed and ctx's error returned; when the session's time does, the batch that is being
+// scored is finished and committed first.
 func (s *Session) Run(ctx context.Context, p *Problem, seed uint64) (id int64, err error) {
 	r := &run{Session: s, Problem: p, seed: seed, infeasible: map[int]bool{}}
 	if r.engine, err = s.engine(p.Model, max(p.Calibration.Sequence, p.Evaluation.Sequence), p.topK()); err != nil {
@@ -97,7 +61,7 @@ func (s *Session) Run(ctx context.Context, p *Problem, seed uint64) (id int64, e
 	switch {
 	case err == nil:
 		return r.id, s.DB.FinishRun(after, r.id, seconds)
-	case ctx.Err() != nil:
+	case ctx.Err() != nil || errors.Is(err, ErrTimeLimit):
 		return r.id, errors.Join(err, s.DB.InterruptRun(after, r.id, seconds))
 	default:
 		return r.id, errors.Join(err, s.DB.FailRun(after, r.id, seconds, err))
@@ -109,55 +73,6 @@ func (t *Task) topK() int {
 		return t.Config.Search.TopK
 	}
 	return 0
-}
-
-// begin finds the run to go on with or records a new one.
-func (r *run) begin(ctx context.Context) error {
-	config := r.Config
-	old, err := r.DB.FindRun(ctx, config.Name, int64(r.seed))
-	switch {
-	case err == nil:
-		if err := r.mayResume(&old); err != nil {
-			return err
-		}
-		r.id, err = old.ID, r.DB.ResumeRun(ctx, old.ID)
-	case errors.Is(err, store.ErrNotFound):
-		r.id, err = r.DB.BeginRun(ctx, store.Run{
-			Experiment: config.Name, Method: config.Search.Method, Seed: int64(r.seed),
-			Config: string(config.Canonical()), ConfigHash: hash(config.Canonical()),
-			Model: config.Model, ModelHash: r.Model.Hash, CalibrationHash: r.Calibration.Hash, EvaluationHash: r.Evaluation.Hash,
-			Target: config.Target, Budget: describeBudget(&config.Budget), LimitBytes: config.Budget.Bytes,
-			KernelPath: r.engine.Path(), Version: r.Version,
-		})
-	}
-	if err != nil {
-		return err
-	}
-	// Also of a run that goes on: its process may have ended between the two.
-	sites, levels := r.records()
-	return r.DB.PutSpace(ctx, r.id, sites, levels)
-}
-
-// mayResume refuses to go on when the same question would get another answer.
-func (r *run) mayResume(old *store.Run) error {
-	if err := sameSettings(r.Config, r.seed, old); err != nil {
-		return err
-	}
-	for _, c := range []struct{ what, was, is string }{
-		{"model", old.ModelHash, r.Model.Hash},
-		{"calibration text", old.CalibrationHash, r.Calibration.Hash},
-		{"evaluation text", old.EvaluationHash, r.Evaluation.Hash},
-	} {
-		if c.was != c.is {
-			return r.Config.Errorf("", "the %s has changed since run %d was begun (SHA-256 %.12s, now %.12s): bring the old one back, or start anew with --fresh",
-				c.what, old.ID, c.was, c.is)
-		}
-	}
-	if old.KernelPath != r.engine.Path() {
-		return fmt.Errorf("run %d was begun with the kernels %s, which score a little differently from %s: go on with --kernels %s, or start anew with --fresh",
-			old.ID, old.KernelPath, r.engine.Path(), old.KernelPath)
-	}
-	return nil
 }
 
 // records are the sites and levels as the database keeps them.
@@ -213,6 +128,11 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 				return err
 			}
 			opened = seconds()
+		}
+		if !update.Replayed { // however short the time, a session gets a batch further
+			if err := r.Expired(); err != nil {
+				return err
+			}
 		}
 	}
 	return r.measure(ctx, r.strategy.Best())

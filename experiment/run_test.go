@@ -51,7 +51,7 @@ func TestResume(t *testing.T) {
 			for after := 1; after < batches; after++ {
 				s := place.session(t, db)
 				s.NoMemo = after%2 == 0
-				if err := s.SetAside(context.Background(), e, 7); err != nil {
+				if err := s.SetAside(context.Background(), e); err != nil {
 					t.Fatal(err)
 				}
 				ctx, stop := context.WithCancel(context.Background())
@@ -110,8 +110,8 @@ func TestResumeRefuses(t *testing.T) {
 		says   []string
 		change func(t *testing.T, p *place, s *Session) (lines string)
 	}{
-		{"settings", []string{"tiny.toml:8:", "begun with other settings", "--fresh"}, func(*testing.T, *place, *Session) string {
-			return tinyBits + "\nsearch = { generations = 4 }"
+		{"settings", []string{"tiny.toml:13:", "search.offspring is 5, but run 1 of \"tiny\" with seed 7 was begun with 4", "--fresh"}, func(*testing.T, *place, *Session) string {
+			return tinyBits + "\nsearch = { offspring = 5 }"
 		}},
 		{"model", []string{"the model has changed since run 1", "--fresh"}, func(t *testing.T, p *place, _ *Session) string {
 			other := testmodel.Folder(t, testmodel.Llama(2, 3, 64, 96, testmodel.Vocab))
@@ -147,7 +147,7 @@ func TestResumeRefuses(t *testing.T) {
 				t.Errorf("the run is %s, %v", r.Status, err)
 			}
 			// Set aside, it is no obstacle.
-			if err := s.SetAside(context.Background(), e, 7); err != nil {
+			if err := s.SetAside(context.Background(), e); err != nil {
 				t.Fatal(err)
 			}
 			if id := run1(t, s, build(t, s, e)); id != 2 {
@@ -346,5 +346,5 @@ func TestResults(t *testing.T) {
 		t.Errorf("seed 8 is finished: %v, %v", done, err)
 	}
 	_, err = s.Finished(context.Background(), place.experiment(t, tinyBits+"\ntarget = \"packed\""), 7)
-	fails(t, err, "begun with other settings")
+	fails(t, err, `target is "packed", but run 1 of "tiny" with seed 7 was begun with "gguf"`)
 }

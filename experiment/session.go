@@ -31,6 +31,9 @@ type Session struct {
 
 	Resolver Resolver // nil: names are paths
 
+	// Until is when Build and Run end with ErrTimeLimit, at the next level file or batch of scores that is committed; zero: never.
+	Until time.Time
+
 	paths   map[named]string
 	tasks   []*Task
 	models  map[string]*model.Model

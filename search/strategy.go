@@ -40,6 +40,7 @@ type Strategy interface {
 // Method is a registered strategy.
 type Method struct {
 	Name, About string
+	Extends     bool // a search with more generations begins with all that one with fewer asks
 
 	make func(*Operators, Settings, uint64) (Strategy, error)
 }
@@ -47,9 +48,9 @@ type Method struct {
 // Methods lists the strategies; a new one is a line here.
 func Methods() []Method {
 	return []Method{
-		{"evopress", "(1+λ) evolution with staged selection (arXiv 2410.14649)", newEvoPress},
-		{"random", "the best of as many random candidates as the same tokens can score", newRandom},
-		{"uniform", "one level for all layers, spare budget in block order; sublayers by importance", newUniform},
+		{"evopress", "(1+λ) evolution with staged selection (arXiv 2410.14649)", true, newEvoPress},
+		{"random", "the best of as many random candidates as the same tokens can score", false, newRandom},
+		{"uniform", "one level for all layers, spare budget in block order; sublayers by importance", false, newUniform},
 	}
 }
 

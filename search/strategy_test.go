@@ -84,6 +84,34 @@ func replay(t *testing.T, s Strategy, asked []Batch, told [][]float64) {
 
 // A change of any draw, its order or the selection changes these digests. Change them only with intent: runs recorded
 // before cannot be resumed after.
+// A method that says so goes on with what a shorter search asked.
+func TestExtends(t *testing.T) {
+	for _, method := range Methods() {
+		if !method.Extends {
+			continue
+		}
+		for _, each := range suite {
+			t.Run(method.Name+"/"+each.name, func(t *testing.T) {
+				space := each.space()
+				settings := withImportance(space)
+				f := noisy(additive(plant(t, space, 9)), 5)
+				short, told := run(t, mustNew(t, method.Name, space, settings, 7), f)
+				settings.Generations += 5
+				s := mustNew(t, method.Name, space, settings, 7)
+				for i, want := range short {
+					if got, more := s.Ask(); !more || !reflect.DeepEqual(got, want) {
+						t.Fatalf("batch %d differs", i)
+					}
+					s.Tell(told[i])
+				}
+				if _, more := s.Ask(); !more {
+					t.Error("the longer search ends with the shorter")
+				}
+			})
+		}
+	}
+}
+
 func TestGoldenRuns(t *testing.T) {
 	want := map[string]string{
 		"depth":    "95a9001356031729",

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/finch-llm/finch/internal/failpoint"
 )
 
 // RecordBatch records one stage of one generation in one transaction. A batch that is there already is left as it is; if
@@ -14,7 +16,7 @@ import (
 func (db *DB) RecordBatch(ctx context.Context, run int64, b BatchRecord) error {
 	b = b.canonical()
 	what := fmt.Sprintf("record run %d generation %d stage %d", run, b.Generation, b.Stage)
-	return db.update(ctx, what, func(tx *sql.Tx) error {
+	return db.update(ctx, failpoint.Batch, what, func(tx *sql.Tx) error {
 		recorded, ok, err := readBatch(ctx, tx, run, b.Generation, b.Stage)
 		if err != nil {
 			return err

@@ -4,13 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"github.com/finch-llm/finch/internal/failpoint"
 )
 
 // CloseGeneration closes the generation that follows the last closed one (the first is 0), and returns it with its counts
 // and its chain. No batch can be added to it afterwards. Closing it again the same way changes nothing; with another best
 // candidate or fitness it is ErrConflict.
 func (db *DB) CloseGeneration(ctx context.Context, run int64, g Generation) (Generation, error) {
-	err := db.update(ctx, fmt.Sprintf("close run %d generation %d", run, g.Generation), func(tx *sql.Tx) error {
+	err := db.update(ctx, failpoint.Generation, fmt.Sprintf("close run %d generation %d", run, g.Generation), func(tx *sql.Tx) error {
 		closed, err := readGenerations(ctx, tx, run)
 		if err != nil {
 			return err
@@ -58,8 +60,7 @@ func insertGeneration(ctx context.Context, tx *sql.Tx, run int64, g *Generation,
 	if g.Chain, err = chainLink(ctx, tx, run, g.Generation, previous); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE generations SET chain = ? WHERE run_id = ? AND generation = ?", g.Chain, run, g.Generation)
-	return err
+	return putChain(ctx, tx, run, g.Generation, g.Chain)
 }
 
 // Generations lists the closed generations of a run.

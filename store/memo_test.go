@@ -31,7 +31,7 @@ func TestMemo(t *testing.T) {
 	taken.Memo = true
 	superseded, running := begin("superseded"), begin("running")
 	record(superseded, score(1, "superseded"), failed, score(3, ""))
-	must(t, db.SupersedeRun(ctx, superseded))
+	must(t, db.SupersedeRuns(ctx, superseded))
 	record(running, taken, score(2, "running"))
 
 	got, err := db.Memo(ctx, []string{"superseded", "running", "failed", "running", "nowhere computed", "unknown", ""})

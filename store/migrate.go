@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/finch-llm/finch/internal/failpoint"
 )
 
 // migrations/NNNN_name.sql, applied in order; the number is the schema version (PRAGMA user_version) it leads to.
@@ -79,7 +81,7 @@ func (db *DB) checkSchema(ctx context.Context, tx *sql.Tx) (version int, err err
 // another process may be doing the same.
 func (db *DB) migrate(ctx context.Context, upTo int) error {
 	for done := 0; done < upTo; {
-		err := transact(ctx, db.write, func(tx *sql.Tx) error {
+		err := db.commit(ctx, failpoint.Migration, func(tx *sql.Tx) error {
 			version, err := db.checkSchema(ctx, tx)
 			if err != nil {
 				return err
@@ -144,9 +146,11 @@ func (db *DB) backup(ctx context.Context, version int) (err error) {
 	if err := syncPath(temporary); err != nil {
 		return err
 	}
+	failpoint.At(failpoint.Backup, failpoint.Written)
 	if err := os.Rename(temporary, name); err != nil {
 		return err
 	}
+	failpoint.At(failpoint.Backup, failpoint.Renamed)
 	return syncPath(filepath.Dir(name))
 }
 

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+
+	"github.com/finch-llm/finch/internal/failpoint"
 )
 
 // PutResult records a held-out evaluation of a running run. Recording the same again changes nothing; a different value
@@ -13,7 +15,7 @@ func (db *DB) PutResult(ctx context.Context, run int64, r Result) error {
 	if r.Role != Winner {
 		r.PairedDifference, r.PairedError = math.NaN(), math.NaN()
 	}
-	return db.update(ctx, fmt.Sprintf("record the %s of run %d", r.Role, run), func(tx *sql.Tx) error {
+	return db.update(ctx, failpoint.Result, fmt.Sprintf("record the %s of run %d", r.Role, run), func(tx *sql.Tx) error {
 		recorded, err := readResults(ctx, tx, run)
 		if err != nil {
 			return err
@@ -99,7 +101,7 @@ func sameResult(a, b Result) bool {
 
 // Event notes something that happened to a run.
 func (db *DB) Event(ctx context.Context, run int64, kind, message string) error {
-	return db.update(ctx, fmt.Sprintf("note %s of run %d", kind, run), func(tx *sql.Tx) error {
+	return db.update(ctx, failpoint.Note, fmt.Sprintf("note %s of run %d", kind, run), func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO events (run_id, at, kind, message) VALUES (?, ?, ?, ?)",
 			run, db.now(), kind, message)
 		return err
@@ -108,7 +110,7 @@ func (db *DB) Event(ctx context.Context, run int64, kind, message string) error 
 
 // PutArtifact notes a file that a run wrote; the last note about a path counts.
 func (db *DB) PutArtifact(ctx context.Context, run int64, a Artifact) error {
-	return db.update(ctx, fmt.Sprintf("note %s of run %d", a.Path, run), func(tx *sql.Tx) error {
+	return db.update(ctx, failpoint.Note, fmt.Sprintf("note %s of run %d", a.Path, run), func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO artifacts VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET kind = excluded.kind, sha256 = excluded.sha256, bytes = excluded.bytes`,
 			run, a.Path, a.Kind, a.SHA256, a.Bytes)

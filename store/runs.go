@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/finch-llm/finch/internal/failpoint"
 )
 
 // timeFormat is ISO 8601 in UTC, which SQLite's date functions read and which sorts as text.
@@ -17,7 +19,7 @@ func (db *DB) now() string { return db.clock().UTC().Format(timeFormat) }
 // that one, or supersede it.
 func (db *DB) BeginRun(ctx context.Context, r Run) (int64, error) {
 	var run int64
-	err := db.update(ctx, fmt.Sprintf("begin run %q seed %d", r.Experiment, r.Seed), func(tx *sql.Tx) error {
+	err := db.update(ctx, failpoint.Begin, fmt.Sprintf("begin run %q seed %d", r.Experiment, r.Seed), func(tx *sql.Tx) error {
 		var existing int64
 		err := tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE experiment = ? AND seed = ? AND superseded = 0",
 			r.Experiment, r.Seed).Scan(&existing)
@@ -104,24 +106,24 @@ func (db *DB) selectRuns(ctx context.Context, what, where string, args ...any) (
 // ResumeRun takes up an unfinished run: one that was interrupted, failed, or whose process died ("running"; the caller
 // holds the lock that proves it dead).
 func (db *DB) ResumeRun(ctx context.Context, run int64) error {
-	return db.changeStatus(ctx, "resume", run, Running, 0, "", "'running', 'interrupted', 'failed'", nil)
+	return db.changeStatus(ctx, failpoint.Resume, "resume", run, Running, 0, "", "'running', 'interrupted', 'failed'", nil)
 }
 
 // InterruptRun marks a run as stopped in order, to be resumed. seconds is the length of this session. Give it a context
 // of its own: the one that stopped the run is done.
 func (db *DB) InterruptRun(ctx context.Context, run int64, seconds float64) error {
-	return db.changeStatus(ctx, "interrupt", run, Interrupted, seconds, "", "'running'", nil)
+	return db.changeStatus(ctx, failpoint.Stop, "interrupt", run, Interrupted, seconds, "", "'running'", nil)
 }
 
 // FailRun marks a run as stopped by an error. It can be resumed.
 func (db *DB) FailRun(ctx context.Context, run int64, seconds float64, cause error) error {
-	return db.changeStatus(ctx, "fail", run, Failed, seconds, cause.Error(), "'running'", nil)
+	return db.changeStatus(ctx, failpoint.Stop, "fail", run, Failed, seconds, cause.Error(), "'running'", nil)
 }
 
 // FinishRun seals a run, which must have a winner: a hash over its last generation and its results lets Check see later
 // changes.
 func (db *DB) FinishRun(ctx context.Context, run int64, seconds float64) error {
-	return db.changeStatus(ctx, "finish", run, Finished, seconds, "", "'running'", func(tx *sql.Tx) error {
+	return db.changeStatus(ctx, failpoint.Finish, "finish", run, Finished, seconds, "", "'running'", func(tx *sql.Tx) error {
 		var winners int
 		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM results WHERE run_id = ? AND role = 'winner'", run).Scan(&winners)
 		if err != nil {
@@ -140,9 +142,9 @@ func (db *DB) FinishRun(ctx context.Context, run int64, seconds float64) error {
 }
 
 // changeStatus moves a run to a status from one of those in the SQL list from; last runs in the same transaction.
-func (db *DB) changeStatus(ctx context.Context, verb string, run int64, to Status, seconds float64, message, from string,
+func (db *DB) changeStatus(ctx context.Context, step failpoint.Step, verb string, run int64, to Status, seconds float64, message, from string,
 	last func(*sql.Tx) error) error {
-	return db.update(ctx, fmt.Sprintf("%s run %d", verb, run), func(tx *sql.Tx) error {
+	return db.update(ctx, step, fmt.Sprintf("%s run %d", verb, run), func(tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `
 			UPDATE runs SET status = ?, error = ?, seconds = seconds + ?
 			WHERE id = ? AND superseded = 0 AND status IN (`+from+`)`, to, message, seconds, run)
@@ -161,20 +163,22 @@ func (db *DB) changeStatus(ctx context.Context, verb string, run int64, to Statu
 	})
 }
 
-// SupersedeRun sets a run aside: its rows stay, views and fingerprints leave it out, and its experiment and seed are free
-// for a new run.
-func (db *DB) SupersedeRun(ctx context.Context, run int64) error {
-	return db.update(ctx, fmt.Sprintf("supersede run %d", run), func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `
-			UPDATE runs SET superseded = 1, status = CASE status WHEN 'running' THEN 'interrupted' ELSE status END
-			WHERE id = ?`, run)
-		if err != nil {
-			return err
-		}
-		if changed, err := result.RowsAffected(); err != nil {
-			return err
-		} else if changed == 0 {
-			return wrongState(ctx, tx, run)
+// SupersedeRuns sets runs aside, all or none of them: their rows stay, views and fingerprints leave them out, and their
+// experiments and seeds are free for new runs.
+func (db *DB) SupersedeRuns(ctx context.Context, runs ...int64) error {
+	return db.update(ctx, failpoint.Supersede, fmt.Sprintf("supersede runs %v", runs), func(tx *sql.Tx) error {
+		for _, run := range runs {
+			result, err := tx.ExecContext(ctx, `
+				UPDATE runs SET superseded = 1, status = CASE status WHEN 'running' THEN 'interrupted' ELSE status END
+				WHERE id = ?`, run)
+			if err != nil {
+				return err
+			}
+			if changed, err := result.RowsAffected(); err != nil {
+				return err
+			} else if changed == 0 {
+				return wrongState(ctx, tx, run)
+			}
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 )
@@ -62,7 +63,7 @@ func TestSupersede(t *testing.T) {
 	old := putRun(t, db, "a", 1, 2, 1)
 	alone, err := db.Fingerprint(ctx)
 	must(t, err)
-	must(t, db.SupersedeRun(ctx, old))
+	must(t, db.SupersedeRuns(ctx, old))
 	fresh := putRun(t, db, "a", 1, 2, 1)
 	if again, err := db.Fingerprint(ctx); err != nil || again != alone {
 		t.Errorf("a superseded run counts in the fingerprint: %v", err)
@@ -83,7 +84,7 @@ func TestSupersede(t *testing.T) {
 	}
 	unfinished, err := db.BeginRun(ctx, testRun("b", 1))
 	must(t, err)
-	must(t, db.SupersedeRun(ctx, unfinished))
+	must(t, db.SupersedeRuns(ctx, unfinished))
 	if r, _ := db.Run(ctx, unfinished); r.Status != Interrupted {
 		t.Errorf("superseded run is %s", r.Status)
 	}
@@ -124,5 +125,56 @@ func TestSpaceAndResults(t *testing.T) {
 	must(t, db.PutArtifact(ctx, run, a))
 	if got, err := db.Artifacts(ctx, run); err != nil || len(got) != 1 || got[0] != a {
 		t.Errorf("artifacts %+v, %v", got, err)
+	}
+}
+
+func TestExtend(t *testing.T) {
+	db := newTest(t)
+	run := putRun(t, db, "a", 1, 2, 1)
+	must(t, db.ExtendRun(ctx, run, `{"name":"more"}`, "decaf"))
+	if r, err := db.Run(ctx, run); err != nil || r.Status != Running || r.ConfigHash != "decaf" || !r.FinishedAt.IsZero() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if results, err := db.Results(ctx, run); err != nil || len(results) > 0 {
+		t.Errorf("results of the shorter search are left: %v, %v", results, err)
+	}
+	events := ask(t, db, "SELECT message FROM events WHERE kind = 'extended'", nil)
+	if len(events.Rows) != 1 || !strings.Contains(events.Rows[0][0].(string), "was finished with settings c0ffee; candidate 6 had won with a KL of 0.101") {
+		t.Errorf("events: %v", events.Rows)
+	}
+	wantProblems(t, db)
+	putGeneration(t, db, run, 2, 1, 1)
+	putResults(t, db, run, 1, 9)
+	must(t, db.FinishRun(ctx, run, 1))
+	wantProblems(t, db)
+
+	other := newTest(t)
+	whole := testRun("a", 1)
+	whole.ConfigHash = "decaf"
+	id, err := other.BeginRun(ctx, whole)
+	must(t, err)
+	sites, levels := testSpace()
+	must(t, other.PutSpace(ctx, id, sites, levels))
+	for g := range 3 {
+		putGeneration(t, other, id, g, 1, 1)
+	}
+	putResults(t, other, id, 1, 9)
+	must(t, other.FinishRun(ctx, id, 1))
+	want, err := other.Fingerprint(ctx)
+	must(t, err)
+	if got, err := db.Fingerprint(ctx); err != nil || got != want {
+		t.Errorf("fingerprint %s, %v, want %s", got, err, want)
+	}
+
+	// Extending must not seal what somebody has changed.
+	tamper(t, db, "UPDATE scores SET fitness = fitness + 1 WHERE candidate = 2")
+	if err := db.ExtendRun(ctx, run, "{}", "tea"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("after tampering: %v, want ErrDamaged", err)
+	}
+	if r, _ := db.Run(ctx, run); r.ConfigHash != "decaf" || r.Status != Finished {
+		t.Errorf("a refused extension left %+v", r)
+	}
+	if err := db.ExtendRun(ctx, 99, "{}", "tea"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("no run: %v, want ErrNotFound", err)
 	}
 }

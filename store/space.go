@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+
+	"github.com/finch-llm/finch/internal/failpoint"
 )
 
 // PutSpace records the sites and levels of a run, in genome order. Recording the same again changes nothing; a different
 // space is ErrConflict.
 func (db *DB) PutSpace(ctx context.Context, run int64, sites []Site, levels []Level) error {
-	return db.update(ctx, fmt.Sprintf("record the search space of run %d", run), func(tx *sql.Tx) error {
+	return db.update(ctx, failpoint.Space, fmt.Sprintf("record the search space of run %d", run), func(tx *sql.Tx) error {
 		oldSites, oldLevels, err := readSpace(ctx, tx, run)
 		if err != nil {
 			return err

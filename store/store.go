@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/finch-llm/finch/internal/failpoint"
 )
 
 // Options of Open. The zero value is ready to use.
@@ -156,11 +158,26 @@ func (db *DB) Close() error {
 func (db *DB) Path() string { return db.path }
 
 // update runs f in one write transaction.
-func (db *DB) update(ctx context.Context, what string, f func(*sql.Tx) error) error {
+func (db *DB) update(ctx context.Context, step failpoint.Step, what string, f func(*sql.Tx) error) error {
 	if db.write == nil {
 		return fmt.Errorf("%s: %s: %w: the database was opened for reading only", what, db.path, ErrReadOnly)
 	}
-	return explain(ctx, db.path, what, transact(ctx, db.write, f))
+	return explain(ctx, db.path, what, db.commit(ctx, step, f))
+}
+
+// commit runs f in one write transaction that passes the points of a step.
+func (db *DB) commit(ctx context.Context, step failpoint.Step, f func(*sql.Tx) error) error {
+	err := transact(ctx, db.write, func(tx *sql.Tx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		failpoint.At(step, failpoint.Written)
+		return nil
+	})
+	if err == nil {
+		failpoint.At(step, failpoint.Committed)
+	}
+	return err
 }
 
 // snapshot runs f on one consistent state of the database.

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+
+	"github.com/finch-llm/finch/internal/failpoint"
 )
 
 // Write replaces the file at path by what write produces: written under a temporary name in the same folder, synced,
@@ -107,10 +109,12 @@ func replace(sys system, path string, write func(io.Writer) error) (err error) {
 	if err = f.Close(); err != nil {
 		return err
 	}
+	failpoint.At(failpoint.File, failpoint.Written)
 	if err = sys.rename(temp, path); err != nil {
 		return err
 	}
 	renamed = true
+	failpoint.At(failpoint.File, failpoint.Renamed)
 	// The rename itself is durable only once the folder is.
 	return sys.syncFolder(dir)
 }

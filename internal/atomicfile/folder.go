@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+
+	"github.com/finch-llm/finch/internal/failpoint"
 )
 
 // WriteFolder makes a folder at path with the files that fill writes, by Write, into the folder it is given: a temporary one
@@ -35,9 +37,11 @@ func WriteFolder(path string, fill func(dir string) error) (err error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { // empty, if it is there
 		return fmt.Errorf("write %s: %w", path, err)
 	}
+	failpoint.At(failpoint.Folder, failpoint.Written)
 	if err := os.Rename(temp, path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	renamed = true
+	failpoint.At(failpoint.Folder, failpoint.Renamed)
 	return disk{}.syncFolder(filepath.Dir(path))
 }

@@ -1,0 +1,167 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/search"
+	"github.com/finch-llm/finch/store"
+)
+
+// Finished says that the experiment's run with this seed has ended, with these settings.
+func (s *Session) Finished(ctx context.Context, config *configs.Experiment, seed uint64) (bool, error) {
+	r, err := s.DB.FindRun(ctx, config.Name, int64(seed))
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	extends, err := mayGoOn(config, &r)
+	return r.Status == store.Finished && !extends, err
+}
+
+// SetAside supersedes the runs of experiments, all their seeds, in one step: Run then begins new ones.
+func (s *Session) SetAside(ctx context.Context, experiments ...*configs.Experiment) error {
+	var runs []int64
+	for _, e := range experiments {
+		for _, seed := range e.Seeds {
+			r, err := s.DB.FindRun(ctx, e.Name, int64(seed))
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			runs = append(runs, r.ID)
+		}
+	}
+	if len(runs) == 0 {
+		return nil
+	}
+	return s.DB.SupersedeRuns(ctx, runs...)
+}
+
+// fixed are the settings that a run keeps to its end, each with the reason: whatever has been scored would be something
+// else. A table stands for its keys. docs/experiments.md has the table of what may change.
+var fixed = []struct{ key, reason string }{
+	{"model", "all candidates are compressed forms of it"},
+	{"calibration", "all candidates were scored on this text"},
+	{"evaluation", "results are comparable on the same text only"},
+	{"statistics", "the levels that were scored are fitted to it"},
+	{"target", "the bytes of all candidates are those in this kind of file"},
+	{"levels", "genomes are numbers in this list"},
+	{"budget", "all candidates were made to meet it"},
+	{"search", "it decided which candidates there are"},
+}
+
+// mayGoOn says whether the experiment asks for more generations of a run than were asked for, and refuses any other
+// difference in settings.
+func mayGoOn(config *configs.Experiment, r *store.Run) (extends bool, err error) {
+	if r.ConfigHash == hash(config.Canonical()) {
+		return false, nil
+	}
+	changes, err := config.Changes([]byte(r.Config))
+	if err != nil {
+		return false, fmt.Errorf("run %d: %w: finch check says what is wrong with the database", r.ID, err)
+	}
+	for _, c := range changes {
+		reason := refusal(config, c)
+		if reason == "" {
+			continue
+		}
+		return false, config.Errorf(c.Key, "%s is %s, but run %d of %q with seed %d was begun with %s: %s: write %s again, give the experiment another name, or start anew with --fresh, which keeps the old run",
+			c.Key, written(c.Is), r.ID, config.Name, r.Seed, written(c.Was), reason, written(c.Was))
+	}
+	return true, nil
+}
+
+// refusal is why a run does not go on with a changed setting; "" if it does.
+func refusal(config *configs.Experiment, c configs.Change) string {
+	if c.Key == "search.generations" {
+		at := slices.IndexFunc(search.Methods(), func(m search.Method) bool { return m.Name == config.Search.Method })
+		if at < 0 || !search.Methods()[at].Extends {
+			return fmt.Sprintf("method %q spends all generations at once", config.Search.Method)
+		}
+		if was, err := strconv.Atoi(c.Was); err != nil || config.Search.Generations < was {
+			return "it may rise while a run goes on, and not fall"
+		}
+		return ""
+	}
+	table, _, _ := strings.Cut(c.Key, ".")
+	for _, f := range fixed {
+		if f.key == table {
+			return f.reason
+		}
+	}
+	return "this finch does not know what it changes"
+}
+
+// written is a value of a setting, or that it has none.
+func written(value string) string {
+	if value == "" {
+		return "none"
+	}
+	return value
+}
+
+// begin finds the run to go on with or records a new one.
+func (r *run) begin(ctx context.Context) error {
+	config := r.Config
+	settings := config.Canonical()
+	old, err := r.DB.FindRun(ctx, config.Name, int64(r.seed))
+	switch {
+	case err == nil:
+		var extends bool
+		if extends, err = r.mayResume(&old); err != nil {
+			return err
+		}
+		r.id = old.ID
+		if extends {
+			err = r.DB.ExtendRun(ctx, old.ID, string(settings), hash(settings))
+		} else {
+			err = r.DB.ResumeRun(ctx, old.ID)
+		}
+	case errors.Is(err, store.ErrNotFound):
+		r.id, err = r.DB.BeginRun(ctx, store.Run{
+			Experiment: config.Name, Method: config.Search.Method, Seed: int64(r.seed),
+			Config: string(settings), ConfigHash: hash(settings),
+			Model: config.Model, ModelHash: r.Model.Hash, CalibrationHash: r.Calibration.Hash, EvaluationHash: r.Evaluation.Hash,
+			Target: config.Target, Budget: describeBudget(&config.Budget), LimitBytes: config.Budget.Bytes,
+			KernelPath: r.engine.Path(), Version: r.Version,
+		})
+	}
+	if err != nil {
+		return err
+	}
+	// Also of a run that goes on: its process may have ended between the two.
+	sites, levels := r.records()
+	return r.DB.PutSpace(ctx, r.id, sites, levels)
+}
+
+// mayResume refuses to go on when the same question would get another answer.
+func (r *run) mayResume(old *store.Run) (extends bool, err error) {
+	if extends, err = mayGoOn(r.Config, old); err != nil {
+		return false, err
+	}
+	for _, c := range []struct{ what, was, is string }{
+		{"model", old.ModelHash, r.Model.Hash},
+		{"calibration text", old.CalibrationHash, r.Calibration.Hash},
+		{"evaluation text", old.EvaluationHash, r.Evaluation.Hash},
+	} {
+		if c.was != c.is {
+			return false, r.Config.Errorf("", "the %s has changed since run %d was begun (SHA-256 %.12s, now %.12s): bring the old one back, or start anew with --fresh",
+				c.what, old.ID, c.was, c.is)
+		}
+	}
+	if old.KernelPath != r.engine.Path() {
+		return false, fmt.Errorf("run %d was begun with the kernels %s, which score a little differently from %s: go on with --kernels %s, or start anew with --fresh",
+			old.ID, old.KernelPath, r.engine.Path(), old.KernelPath)
+	}
+	return extends, nil
+}
