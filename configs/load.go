@@ -29,7 +29,7 @@ type Decoder struct {
 
 // Methods lists finch's own search methods.
 func Methods() []string {
-	return []string{"evopress", "random", "uniform"}
+	return []string{"evopress", "greedy", "dp", "dp-local", "lagrangian", "random", "uniform"}
 }
 
 func (d Decoder) level(name string) (Trait, error) {

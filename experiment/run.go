@@ -245,6 +245,11 @@ func (r *run) complete(ctx context.Context) (search.Settings, error) {
 				set.Importance = append(set.Importance, influence[s.block])
 			}
 		}
+	} else {
+		var err error
+		if set.LocalErrors, err = r.localErrors(r.Levels); err != nil {
+			return set, err
+		}
 	}
 	set, err := search.Complete(r.Space, set)
 	if err == nil && r.Config.Search.Start == configs.StartUniform {

@@ -92,7 +92,7 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	if err := estimate.Space.Validate(); err != nil {
 		return nil, config.Errorf("budget", "%v", err)
 	}
-	if _, err := search.Complete(estimate.Space, settings(&config.Search)); err != nil {
+	if err := search.Check(config.Search.Method, estimate.Space, settings(&config.Search)); err != nil {
 		return nil, config.Errorf("search", "%v", err)
 	}
 	return t, nil

@@ -233,7 +233,11 @@ func TestEvoPressProtocol(t *testing.T) {
 
 func TestAskRepeatsUntilTold(t *testing.T) {
 	for _, method := range Methods() {
-		s := mustNew(t, method.Name, intSpace(6, 3.5), fast, 1)
+		space := intSpace(6, 3.5)
+		if axes := axesOf[method.Name]; axes != nil && !slices.Contains(axes, Bits) {
+			space = depthSpace(4, 1, 2)
+		}
+		s := mustNew(t, method.Name, space, withImportance(space), 1)
 		mustPanic(t, "Tell without Ask", func() { s.Tell(nil) })
 		a, _ := s.Ask()
 		b, _ := s.Ask()

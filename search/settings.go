@@ -28,6 +28,9 @@ type Settings struct {
 	// Importance of each gate, in site order, for methods that rank sublayers: the least important are dropped first.
 	// ShortGPT's is 1 − cos(h_in, h_out) of the block.
 	Importance []float64
+
+	// LocalErrors of each level of each layer [sites][levels], for methods that allocate by them; nil if not known.
+	LocalErrors [][]float64
 }
 
 // Start says where a search begins.
@@ -110,7 +113,26 @@ func (s Settings) check(o *Operators) error {
 			return fmt.Errorf("start genome: %w", err)
 		}
 	}
+	if err := s.checkLocalErrors(o); err != nil {
+		return err
+	}
 	return s.checkImportance(o)
+}
+
+func (s Settings) checkLocalErrors(o *Operators) error {
+	if s.LocalErrors == nil {
+		return nil
+	}
+	if len(s.LocalErrors) != len(o.space.Sites) {
+		return fmt.Errorf("local errors of %d layers for %d sites: give those of each site, in order", len(s.LocalErrors), len(o.space.Sites))
+	}
+	for i, errs := range s.LocalErrors {
+		site := &o.space.Sites[i]
+		if len(errs) != len(site.Levels) || slices.ContainsFunc(errs, func(e float64) bool { return math.IsNaN(e) || math.IsInf(e, 0) }) {
+			return fmt.Errorf("local errors of %s are %v for %d levels: give one finite error for each", site.Name, errs, len(site.Levels))
+		}
+	}
+	return nil
 }
 
 func (s Settings) checkImportance(o *Operators) error {
@@ -131,6 +153,9 @@ func (s Settings) checkImportance(o *Operators) error {
 	}
 	return nil
 }
+
+// lastTokens is what the last stage scores each candidate on.
+func (s Settings) lastTokens() int { return s.Tokens[len(s.Tokens)-1] }
 
 // TotalTokens is what a whole evopress run scores, parents included: start, then every stage of every generation.
 func (s Settings) TotalTokens() int64 {

@@ -23,6 +23,7 @@ type Candidate struct {
 type Batch struct {
 	Generation, Stage, Tokens int
 	Candidates                []Candidate
+	Probe                     bool // the candidates are measurements: they may be over the limits, and none of them can win
 }
 
 // Strategy decides what is scored next.
@@ -48,6 +49,10 @@ type Method struct {
 func Methods() []Method {
 	return []Method{
 		{"evopress", "(1+λ) evolution with staged selection (arXiv 2410.14649)", newEvoPress},
+		{"greedy", "steps down of the least measured damage of single sites for what they save", newGreedy},
+		{"dp", "dynamic programming on measured damages of single sites (SPDY, L-GreCo)", newDP},
+		{"dp-local", "the same on local errors of single layers, without a token", newDPLocal},
+		{"lagrangian", "Lagrangian relaxation on measured damages of single sites: the convex hull", newLagrangian},
 		{"random", "the best of as many random candidates as the same tokens can score", newRandom},
 		{"uniform", "one level for all layers, spare budget in block order; sublayers by importance", newUniform},
 	}
@@ -79,6 +84,35 @@ func New(method string, space *Space, settings Settings, seed uint64) (Strategy,
 func Complete(space *Space, settings Settings) (Settings, error) {
 	_, settings, err := prepare(space, settings)
 	return settings, err
+}
+
+// Check finds what New would refuse before a caller measures what some methods want to know, such as the importance of
+// sublayers: where settings lack that, zeros stand in.
+func Check(method string, space *Space, settings Settings) error {
+	if _, err := Complete(space, settings); err != nil { // stand-ins need a valid space
+		return err
+	}
+	_, err := New(method, space, settings.standIns(space), 0)
+	return err
+}
+
+// standIns fills in what is measured, as far as the space has use for it.
+func (s Settings) standIns(space *Space) Settings {
+	gates := 0
+	for i := range space.Sites {
+		if space.Sites[i].IsGate() {
+			gates++
+		}
+	}
+	if gates > 0 && s.Importance == nil {
+		s.Importance = make([]float64, gates)
+	}
+	if gates == 0 && s.LocalErrors == nil {
+		for i := range space.Sites {
+			s.LocalErrors = append(s.LocalErrors, make([]float64, len(space.Sites[i].Levels)))
+		}
+	}
+	return s
 }
 
 func prepare(space *Space, settings Settings) (*Operators, Settings, error) {

@@ -22,13 +22,9 @@ func newUniform(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 		operator = "uniform, least important dropped"
 	}
 	ind.raiseInBlockOrder()
-	return &oneShot{
-		batch: Batch{
-			Tokens:     settings.Tokens[len(settings.Tokens)-1],
-			Candidates: []Candidate{{Genome: ind.Levels, Parent: -1, Operator: operator}},
-		},
-		best: none,
-	}, nil
+	s := newSteps()
+	s.propose(settings, ind, operator)
+	return s, nil
 }
 
 // dropByImportance puts all layers at their lowest level and drops sublayers, the least important first, until every
