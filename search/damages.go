@@ -37,21 +37,9 @@ func newSeparable(o *Operators, settings Settings, operator string, solve func(*
 	}
 	s := newSteps()
 	s.ask(Batch{Tokens: tokens, Candidates: s.probes(o), Probe: true}, func(_ []Candidate, fitness []float64) {
-		s.propose(settings, solve(o, measured(o, fitness)), operator)
+		s.propose(settings, 1, solve(o, measured(o, fitness)), operator)
 	})
 	return s, nil
-}
-
-// propose asks for the score of an individual, with which the search ends.
-func (s *steps) propose(settings Settings, ind *Individual, operator string) {
-	stage := 0
-	if s.proposed > 0 {
-		stage = 1
-	}
-	s.ask(Batch{
-		Stage: stage, Tokens: settings.lastTokens(),
-		Candidates: []Candidate{s.candidate(0, s.proposed, ind.Levels, -1, operator)},
-	}, s.choose)
 }
 
 // probes are all sites at their dearest level, and then each site at each of its others.

@@ -22,7 +22,7 @@ func newDPLocal(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 		return nil, errors.New("the local errors of levels are not known, or sublayers have none: leave the level drop out")
 	}
 	s := newSteps()
-	s.propose(settings, solveDP(o, settings.LocalErrors), "dp-local")
+	s.propose(settings, 0, solveDP(o, settings.LocalErrors), "dp-local")
 	return s, nil
 }
 

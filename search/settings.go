@@ -139,13 +139,7 @@ func (s Settings) checkImportance(o *Operators) error {
 	if s.Importance == nil {
 		return nil
 	}
-	gates := 0
-	for _, isGate := range o.gate {
-		if isGate {
-			gates++
-		}
-	}
-	if len(s.Importance) != gates {
+	if gates := len(o.gates()); len(s.Importance) != gates {
 		return fmt.Errorf("importance of %d sublayers for %d gates: give one for each gate, in site order", len(s.Importance), gates)
 	}
 	if slices.ContainsFunc(s.Importance, math.IsNaN) {

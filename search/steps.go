@@ -23,6 +23,14 @@ func (s *steps) candidate(generation, slot int, g Genome, parent int, operator s
 	return c
 }
 
+// propose asks for the score of an individual, with which the search ends.
+func (s *steps) propose(settings Settings, stage int, ind *Individual, operator string) {
+	s.ask(Batch{
+		Stage: stage, Tokens: settings.lastTokens(),
+		Candidates: []Candidate{s.candidate(0, s.proposed, ind.Levels, -1, operator)},
+	}, s.choose)
+}
+
 func (s *steps) Ask() (Batch, bool) {
 	if s.next == nil {
 		return Batch{}, false

@@ -53,7 +53,13 @@ func Methods() []Method {
 		{"dp", "dynamic programming on measured damages of single sites (SPDY, L-GreCo)", newDP},
 		{"dp-local", "the same on local errors of single layers, without a token", newDPLocal},
 		{"lagrangian", "Lagrangian relaxation on measured damages of single sites: the convex hull", newLagrangian},
+		{"shortgpt", "sublayers of the least block influence dropped (arXiv 2403.03853)", newShortGPT},
+		{"shortened", "sublayers dropped without which, each by itself, the model scores best (arXiv 2402.02834)", newShortened},
+		{"shortened-iterative", "the same one sublayer after the other", newShortenedIterative},
+		{"annealing", "simulated annealing with evopress's mutations", newAnnealing},
+		{"genetic", "a generational genetic algorithm with crossover", newGenetic},
 		{"random", "the best of as many random candidates as the same tokens can score", newRandom},
+		{"brute", "every candidate that leaves no room in the budget, for small spaces", newBrute},
 		{"uniform", "one level for all layers, spare budget in block order; sublayers by importance", newUniform},
 	}
 }
