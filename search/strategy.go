@@ -56,6 +56,8 @@ func Methods() []Method {
 		{"shortgpt", "sublayers of the least block influence dropped (arXiv 2403.03853)", newShortGPT},
 		{"shortened", "sublayers dropped without which, each by itself, the model scores best (arXiv 2402.02834)", newShortened},
 		{"shortened-iterative", "the same one sublayer after the other", newShortenedIterative},
+		{"sliding-window", "the consecutive blocks dropped between whose ends the stream turns least (arXiv 2403.17887)", newWindow},
+		{"subcloning", "sublayers of the blocks dropped that change the stream least (arXiv 2312.09299)", newSubcloning},
 		{"annealing", "simulated annealing with evopress's mutations", newAnnealing},
 		{"genetic", "a generational genetic algorithm with crossover", newGenetic},
 		{"random", "the best of as many random candidates as the same tokens can score", newRandom},
@@ -111,7 +113,11 @@ func (s Settings) standIns(space *Space) Settings {
 		}
 	}
 	if gates > 0 && s.Importance == nil {
-		s.Importance = make([]float64, gates)
+		s.Importance, s.Change = make([]float64, gates), make([]float64, gates)
+		s.Distances = make([][]float64, blockCount(space)+1)
+		for b := range s.Distances {
+			s.Distances[b] = make([]float64, len(s.Distances))
+		}
 	}
 	if gates == 0 && s.LocalErrors == nil {
 		for i := range space.Sites {

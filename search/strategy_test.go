@@ -38,6 +38,15 @@ func withImportance(space *Space) Settings {
 	for i := range space.Sites {
 		if space.Sites[i].IsGate() {
 			settings.Importance = append(settings.Importance, float64(i*7%5))
+			settings.Change = append(settings.Change, float64(i*3%7))
+		}
+	}
+	if boundaries := blockCount(space) + 1; settings.Importance != nil {
+		for a := range boundaries {
+			settings.Distances = append(settings.Distances, make([]float64, boundaries))
+			for b := range boundaries {
+				settings.Distances[a][b] = math.Abs(float64(a*a-b*b)) / 100
+			}
 		}
 	}
 	return settings
@@ -49,6 +58,8 @@ var axesOf = map[string][]string{
 	"shortgpt":            {Depth},
 	"shortened":           {Depth},
 	"shortened-iterative": {Depth},
+	"sliding-window":      {Depth},
+	"subcloning":          {Depth},
 	"brute":               {}, // the spaces of the suite are too large
 }
 
