@@ -15,13 +15,14 @@ import (
 func TestMethods(t *testing.T) {
 	place := newPlace(t)
 	const (
+		bits   = "levels = [\"q4_0\", \"q4_k\", \"f16\"]\nbudget = { bytes = 150000 }" // measurements are over it
 		depth  = "levels = [\"drop\"]\nbudget = { drop = 0.34 }\ntarget = \"packed\"\n"
 		method = "\nsearch = { generations = 30, method = %q }\n"
 	)
 	for _, m := range search.Methods() {
 		t.Run(m.Name, func(t *testing.T) {
 			whole := place.session(t, m.Name+".db")
-			e := place.experiment(t, tinyBits+fmt.Sprintf(method, m.Name))
+			e := place.experiment(t, bits+fmt.Sprintf(method, m.Name))
 			if _, err := whole.Prepare(e); err != nil {
 				e = place.experiment(t, depth+fmt.Sprintf(method, m.Name))
 			}
@@ -81,6 +82,25 @@ func TestLocalErrors(t *testing.T) {
 			if same != (name == "weights") || !(errs[i][0] > errs[i][1]) || !(errs[i][1] > 0) {
 				t.Errorf("%s of %s: %v", name, p.Space.Sites[i].Name, errs[i])
 			}
+		}
+	}
+}
+
+// Without generations in its preset, a search for depth takes k(n−k)/1.5 of them: here k = 1 and 2 of n = 3.
+func TestDepthPresetFollowsTheModel(t *testing.T) {
+	place := newPlace(t)
+	for drop, want := range map[string]int{"0.34": 1, "0.67": 1} {
+		task := prepare(t, place.session(t, drop+".db"), place.experiment(t, `levels = ["drop"]
+target = "packed"
+budget = { drop = `+drop+` }
+search = { preset = "evopress-depth", tokens = [32, 96], start_tokens = 32 }`))
+		p, err := task.problem(task.estimate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := search.Complete(p.Space, settings(&task.Config.Search))
+		if err != nil || set.Generations != want || set.Offspring != 32 || set.Start.Candidates != 64 {
+			t.Errorf("%s: %+v, %v", drop, set, err)
 		}
 	}
 }
