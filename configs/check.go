@@ -83,8 +83,6 @@ func (e *Experiment) checkLevels() error {
 		return nil
 	case l.Sparse.Center == 0:
 		return e.Errorf("levels.sparse", "levels.sparse has no center: write center = 0.60, or a budget of sparsity to centre on")
-	case l.Sparse.StepWeights == 0:
-		return e.Errorf("levels.sparse", "levels.sparse has no step_weights: write about an eighth of the weights in the smallest layer, such as 4096")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package configs
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,7 +27,7 @@ func TestDocs(t *testing.T) {
 	walk(Decoder{}.schema())
 	walk(budgetFields())
 	walk(ladderFields())
-	for _, name := range append(formatNames(false), append(Methods(), Presets()...)...) {
+	for _, name := range slices.Concat(formatNames(false), Methods(), Presets(), SearchPresets()) {
 		if !strings.Contains(docs, "`"+name+"`") {
 			t.Errorf("%s is not mentioned", name)
 		}

@@ -86,8 +86,8 @@ func (l Levels) Drops() bool { return slices.Contains(l.Names, Drop) }
 // that one layer a step up and another a step down keep the total exactly. Steps beyond 0–95 % are clipped.
 type Ladder struct {
 	Center      float64
-	StepWeights int64
-	Count       int // steps to either side
+	StepWeights int64 // 0: an eighth of the smallest layer's
+	Count       int   // steps to either side
 }
 
 // Budget is the upper bounds that every candidate meets. Zero means unbounded; at least one is set, and never both of

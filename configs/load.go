@@ -29,7 +29,10 @@ type Decoder struct {
 
 // Methods lists finch's own search methods.
 func Methods() []string {
-	return []string{"evopress", "random", "uniform"}
+	return []string{
+		"evopress", "greedy", "dp", "dp-local", "lagrangian", "shortgpt", "shortened", "shortened-iterative",
+		"sliding-window", "subcloning", "annealing", "genetic", "random", "brute", "uniform",
+	}
 }
 
 func (d Decoder) level(name string) (Trait, error) {

@@ -52,9 +52,6 @@ budget = { bits_per_weight = 4.5 }`,
 	{"ladder without center", head + `levels = { sparse = { step_weights = 4096 } }
 budget = { bytes = "5MB" }`,
 		`3:12: levels.sparse has no center: write center = 0.60, or a budget of sparsity to centre on`},
-	{"ladder without steps", head + `levels = { sparse = { center = 0.6 } }
-budget = { sparsity = 0.6 }`,
-		`3:12: levels.sparse has no step_weights: write about an eighth of the weights in the smallest layer, such as 4096`},
 	{"center in percent", head + `levels = { sparse = { center = 60 } }`,
 		`3:23: levels.sparse.center is 60, more than the whole: write 60 % as 0.6`},
 	{"center is too sparse", head + `levels = { sparse = { center = 0.97 } }`,

@@ -3,24 +3,13 @@ package configs
 import (
 	"embed"
 	"fmt"
-	"strings"
 )
 
 //go:embed presets/*.toml
 var presets embed.FS
 
 // Presets lists the names of the built-in experiment files.
-func Presets() []string {
-	entries, err := presets.ReadDir("presets")
-	if err != nil {
-		panic(err) // the folder is part of the program
-	}
-	names := make([]string, len(entries)) // ReadDir sorts
-	for i, entry := range entries {
-		names[i] = strings.TrimSuffix(entry.Name(), ".toml")
-	}
-	return names
-}
+func Presets() []string { return tomlNames(presets, "presets") }
 
 // PresetText is the text of a built-in experiment file, to be saved and changed.
 func PresetText(name string) ([]byte, error) {

@@ -46,7 +46,7 @@ func (d Decoder) schema() []field {
 		}},
 		{key: "levels", set: d.setLevels},
 		{key: "budget", set: d.setBudget},
-		{key: "search", table: d.searchFields()},
+		{key: "search", set: d.setSearch},
 	}
 }
 
@@ -124,6 +124,7 @@ func budgetFields() []field {
 
 func (d Decoder) searchFields() []field {
 	return []field{
+		{key: "preset", set: func(*Experiment, setting) error { return nil }}, // setSearch has applied it
 		{key: "method", set: func(e *Experiment, s setting) (err error) {
 			e.Search.Method, err = s.choice(d.methods())
 			return err

@@ -24,6 +24,8 @@ func hash(data []byte) string {
 type engine interface {
 	Score(ctx context.Context, networks []*model.Network, slice evaluator.Slice) ([]evaluator.Score, error)
 	Influence(ctx context.Context, slice evaluator.Slice) ([]float64, error)
+	Change(ctx context.Context, slice evaluator.Slice) ([]float64, error)
+	Distances(ctx context.Context, slice evaluator.Slice) ([][]float64, error)
 	Forget()
 	Path() string
 }
@@ -152,19 +154,11 @@ func (r *run) makeStrategy(ctx context.Context) error {
 	return nil
 }
 
-// complete gives the settings with their defaults and, if sublayers may be dropped, how much each block matters.
+// complete gives the settings with their defaults and what the method may want to know of the model.
 func (r *run) complete(ctx context.Context) (search.Settings, error) {
 	set := settings(&r.Config.Search)
-	if r.Config.Levels.Drops() {
-		influence, err := r.engine.Influence(ctx, r.Calibration.First(influenceSequences))
-		if err != nil {
-			return set, err
-		}
-		for i := range r.sites {
-			if s := &r.sites[i]; s.attn || s.mlp {
-				set.Importance = append(set.Importance, influence[s.block])
-			}
-		}
+	if err := r.inform(ctx, &set); err != nil {
+		return set, err
 	}
 	set, err := search.Complete(r.Space, set)
 	if err == nil && r.Config.Search.Start == configs.StartUniform {
@@ -185,10 +179,6 @@ func (r *run) uniform(set search.Settings) (search.Genome, error) {
 	batch, _ := baseline.Ask()
 	return batch.Candidates[0].Genome, nil
 }
-
-// influenceSequences is how many sequences block influence is averaged over: cosines of hidden states vary little from
-// text to text.
-const influenceSequences = 8
 
 // answer gives the fitness of every candidate of a batch: from the record if the batch is there, else by scoring it, in
 // which case it is committed before answer returns.

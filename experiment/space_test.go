@@ -223,6 +223,25 @@ budget = { sparsity = 0.6 }`))
 	}
 }
 
+// Without step_weights a step is an eighth of the smallest layer, also for a winner that is restored.
+func TestLadderSizedToTheModel(t *testing.T) {
+	place := newPlace(t)
+	e := place.experiment(t, `levels = { sparse = { count = 2 } }
+budget = { sparsity = 0.6 }`)
+	task := prepare(t, place.session(t, "a.db"), e)
+	for _, l := range task.layers {
+		weights := int64(l.dense.Rows) * int64(l.dense.Cols)
+		for i := range l.choices[1:] {
+			if a, b := l.choices[i].level.Zeros(weights), l.choices[i+1].level.Zeros(weights); a-b != tinyK/8 {
+				t.Errorf("%s: %s and %s are %d weights apart, want %d", l.source.Name, l.choices[i].name, l.choices[i+1].name, a-b, tinyK/8)
+			}
+		}
+	}
+	if e.Levels.Sparse.StepWeights != 0 {
+		t.Error("the experiment itself has changed, and with it the run that it names")
+	}
+}
+
 func TestLadder(t *testing.T) {
 	for _, test := range []struct {
 		name       string

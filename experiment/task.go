@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
@@ -92,7 +93,7 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	if err := estimate.Space.Validate(); err != nil {
 		return nil, config.Errorf("budget", "%v", err)
 	}
-	if _, err := search.Complete(estimate.Space, settings(&config.Search)); err != nil {
+	if err := search.Check(config.Search.Method, estimate.Space, settings(&config.Search)); err != nil {
 		return nil, config.Errorf("search", "%v", err)
 	}
 	return t, nil
@@ -136,6 +137,7 @@ func (s *Session) judgedByItsText(config *configs.Experiment) error {
 
 // layOut lists the layers and what each may become.
 func (t *Task) layOut() error {
+	levels := t.sizedLevels()
 	for b := range t.Model.Network.Blocks {
 		for _, k := range t.Model.Kinds() {
 			dense := t.Model.Network.Blocks[b].Layers[k]
@@ -148,13 +150,35 @@ func (t *Task) layOut() error {
 				l.source.Calibration, l.source.Statistics = t.fitting.id, t.fitting.statistics(l.source.Name)
 			}
 			var err error
-			if l.choices, err = choices(t.Config.Levels, dense.Rows, dense.Cols); err != nil {
+			if l.choices, err = choices(levels, dense.Rows, dense.Cols); err != nil {
 				return err
 			}
 			t.layers = append(t.layers, l)
 		}
 	}
 	return nil
+}
+
+// stepShare sizes the steps of a ladder that does not say: an eighth of the smallest layer. EvoPress's million weights (arXiv
+// 2410.14649) suit models of billions, and exceed whole layers of small ones.
+const stepShare = 8
+
+// sizedLevels are the levels of the experiment, a ladder's step sized to the model. What is recorded stays as it is written.
+func (t *Task) sizedLevels() configs.Levels {
+	levels := t.Config.Levels
+	if levels.Sparse == nil || levels.Sparse.StepWeights > 0 {
+		return levels
+	}
+	smallest := int64(math.MaxInt64)
+	for b := range t.Model.Network.Blocks {
+		for _, k := range t.Model.Kinds() {
+			dense := t.Model.Network.Blocks[b].Layers[k]
+			smallest = min(smallest, int64(dense.Rows)*int64(dense.Cols))
+		}
+	}
+	sized := *levels.Sparse
+	sized.StepWeights = max(1, smallest/stepShare)
+	return configs.Levels{Sparse: &sized}
 }
 
 // choices are the levels of a layer [rows, cols]. Levels that come to the same there, because its rows do not divide into

@@ -15,7 +15,7 @@ import (
 
 // Winner is the network that a run chose.
 type Winner struct {
-	Config  *configs.Experiment
+	Config  *configs.Experiment // with the steps that its ladder of sparsities has on this model
 	Model   *model.Model
 	Network *model.Network
 	Result  store.Result // as the run recorded it
@@ -47,6 +47,7 @@ func (s *Session) Winner(ctx context.Context, r *store.Run) (*Winner, error) {
 	if err := t.layOut(); err != nil {
 		return nil, fmt.Errorf("run %d: %w", r.ID, err)
 	}
+	config.Levels = t.sizedLevels()
 	sites, levels, err := s.chosen(ctx, r.ID, result.Genome)
 	if err != nil {
 		return nil, err

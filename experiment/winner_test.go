@@ -91,6 +91,7 @@ search = { generations = 1, offspring = 2, survivors = [1], tokens = [128], star
 			[]string{"packed"}, nil},
 		{"folder bits", folder, "levels = [\"q4_0\", \"q4_k\", \"f16\"]\nbudget = { bytes = 150000 }", []string{"packed"}, []string{"gguf"}},
 		{"folder ladder", folder, "levels = { sparse = { step_weights = 256, count = 3 } }\nbudget = { sparsity = 0.6 }", []string{"packed"}, []string{"gguf"}},
+		{"folder ladder sized to it", folder, "levels = { sparse = { count = 2 } }\nbudget = { sparsity = 0.6 }", []string{"packed"}, nil},
 		{"gguf bits", file, "levels = [\"q4_0\", \"q5_1\", \"bf16\"]\nbudget = { bits_per_weight = 7 }", []string{"packed", "gguf"}, nil},
 		{"gguf integers", file, "levels = [\"int2-g32\", \"int3-g64\", \"int4-g32-sym\"]\nbudget = { bits_per_weight = 3.6 }\ntarget = \"packed\"", []string{"packed"}, nil},
 		{"gguf blocks", file, "levels = [\"q4_0\", \"q8_0\", \"drop\"]\nbudget = { drop = 0.34, bits_per_weight = 5 }\ntarget = \"gguf\"\nsearch = { whole_blocks = true }",

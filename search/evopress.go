@@ -90,7 +90,7 @@ func (e *evopress) batch() *Batch {
 	if e.stage == e.lastStage() {
 		candidates = append(candidates[:len(candidates):len(candidates)], e.parent)
 	}
-	return &Batch{e.generation, e.stage, e.settings.Tokens[e.stage], candidates}
+	return &Batch{Generation: e.generation, Stage: e.stage, Tokens: e.settings.Tokens[e.stage], Candidates: candidates}
 }
 
 func (e *evopress) lastStage() int { return len(e.settings.Tokens) - 1 }

@@ -3,9 +3,10 @@ package search
 // newRandom is the baseline that evolution has to beat: the best of N feasible genomes drawn from the whole space, all
 // scored on one slice of the last stage's length, with N from the tokens that evopress would use with these settings.
 func newRandom(o *Operators, settings Settings, seed uint64) (Strategy, error) {
-	tokens := settings.Tokens[len(settings.Tokens)-1]
+	tokens := settings.lastTokens()
 	n := max(1, int(settings.TotalTokens()/int64(tokens)))
-	s := &oneShot{batch: Batch{Tokens: tokens}, best: none}
+	s := newSteps()
+	batch := Batch{Tokens: tokens}
 	seen := make(map[string]bool)
 	for slot := range n {
 		rng := Rand(seed, 0, slot)
@@ -13,8 +14,8 @@ func newRandom(o *Operators, settings Settings, seed uint64) (Strategy, error) {
 		if sample == nil {
 			break
 		}
-		s.batch.Candidates = append(s.batch.Candidates,
-			Candidate{ID: slot, Slot: slot, Genome: sample.Levels, Parent: -1, Operator: "random"})
+		batch.Candidates = append(batch.Candidates, s.candidate(0, slot, sample.Levels, -1, "random"))
 	}
+	s.ask(batch, s.choose)
 	return s, nil
 }

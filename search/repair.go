@@ -69,20 +69,25 @@ func (ind *Individual) lowerHelps(i int) bool {
 
 // dropHelps says whether dropping gate i makes a violated constraint cheaper.
 func (ind *Individual) dropHelps(i int) bool {
-	gate := ind.Space.Sites[i].Levels
 	for c, k := range ind.Space.Constraints {
 		if ind.cost[c] <= k.Limit {
 			continue
 		}
-		saved := gate[Keep].Costs[c] - gate[Drop].Costs[c]
-		for _, layer := range ind.ops.layers[i] {
-			saved += ind.Space.Sites[layer].Levels[ind.Levels[layer]].Costs[c]
-		}
-		if saved > 0 {
+		if ind.saved(i, c) > 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// saved is how much of constraint c dropping gate i saves.
+func (ind *Individual) saved(i, c int) int64 {
+	gate := ind.Space.Sites[i].Levels
+	saved := gate[Keep].Costs[c] - gate[Drop].Costs[c]
+	for _, layer := range ind.ops.layers[i] {
+		saved += ind.Space.Sites[layer].Levels[ind.Levels[layer]].Costs[c]
+	}
+	return saved
 }
 
 // spend raises random layers while that fits. More than 1/slackShare of the first limit stays unused only if no layer

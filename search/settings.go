@@ -28,6 +28,15 @@ type Settings struct {
 	// Importance of each gate, in site order, for methods that rank sublayers: the least important are dropped first.
 	// ShortGPT's is 1 − cos(h_in, h_out) of the block.
 	Importance []float64
+
+	// Change of the residual stream by the block of each gate, ‖h_out − h_in‖ / ‖h_out‖, in site order.
+	Change []float64
+
+	// Distances between the residual stream on the way into each block, and out of the last [blocks+1][blocks+1].
+	Distances [][]float64
+
+	// LocalErrors of each level of each layer [sites][levels], for methods that allocate by them; nil if not known.
+	LocalErrors [][]float64
 }
 
 // Start says where a search begins.
@@ -110,27 +119,74 @@ func (s Settings) check(o *Operators) error {
 			return fmt.Errorf("start genome: %w", err)
 		}
 	}
-	return s.checkImportance(o)
+	if err := s.checkLocalErrors(o); err != nil {
+		return err
+	}
+	if err := checkRanking("importance", s.Importance, o); err != nil {
+		return err
+	}
+	if err := checkRanking("change", s.Change, o); err != nil {
+		return err
+	}
+	return s.checkDistances(o)
 }
 
-func (s Settings) checkImportance(o *Operators) error {
-	if s.Importance == nil {
+func (s Settings) checkLocalErrors(o *Operators) error {
+	if s.LocalErrors == nil {
 		return nil
 	}
-	gates := 0
-	for _, isGate := range o.gate {
-		if isGate {
-			gates++
+	if len(s.LocalErrors) != len(o.space.Sites) {
+		return fmt.Errorf("local errors of %d layers for %d sites: give those of each site, in order", len(s.LocalErrors), len(o.space.Sites))
+	}
+	for i, errs := range s.LocalErrors {
+		site := &o.space.Sites[i]
+		if len(errs) != len(site.Levels) || slices.ContainsFunc(errs, func(e float64) bool { return math.IsNaN(e) || math.IsInf(e, 0) }) {
+			return fmt.Errorf("local errors of %s are %v for %d levels: give one finite error for each", site.Name, errs, len(site.Levels))
 		}
-	}
-	if len(s.Importance) != gates {
-		return fmt.Errorf("importance of %d sublayers for %d gates: give one for each gate, in site order", len(s.Importance), gates)
-	}
-	if slices.ContainsFunc(s.Importance, math.IsNaN) {
-		return errors.New("importance holds a NaN: the ranking is undefined")
 	}
 	return nil
 }
+
+// checkRanking checks a value for each gate, if there are any.
+func checkRanking(what string, values []float64, o *Operators) error {
+	if values == nil {
+		return nil
+	}
+	if gates := len(o.gates()); len(values) != gates {
+		return fmt.Errorf("%s of %d sublayers for %d gates: give one for each gate, in site order", what, len(values), gates)
+	}
+	if slices.ContainsFunc(values, math.IsNaN) {
+		return fmt.Errorf("%s holds a NaN: the ranking is undefined", what)
+	}
+	return nil
+}
+
+func (s Settings) checkDistances(o *Operators) error {
+	if s.Distances == nil {
+		return nil
+	}
+	if blocks := blockCount(o.space); len(s.Distances) != blocks+1 {
+		return fmt.Errorf("distances of %d boundaries for %d blocks: give one more than blocks", len(s.Distances), blocks)
+	}
+	for _, row := range s.Distances {
+		if len(row) != len(s.Distances) || slices.ContainsFunc(row, math.IsNaN) {
+			return fmt.Errorf("distances of a boundary are %v: give a number to each of the %d", row, len(s.Distances))
+		}
+	}
+	return nil
+}
+
+// blockCount is one more than the highest block that a site is in.
+func blockCount(space *Space) int {
+	n := 0
+	for i := range space.Sites {
+		n = max(n, space.Sites[i].Block+1)
+	}
+	return n
+}
+
+// lastTokens is what the last stage scores each candidate on.
+func (s Settings) lastTokens() int { return s.Tokens[len(s.Tokens)-1] }
 
 // TotalTokens is what a whole evopress run scores, parents included: start, then every stage of every generation.
 func (s Settings) TotalTokens() int64 {

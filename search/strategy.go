@@ -23,6 +23,7 @@ type Candidate struct {
 type Batch struct {
 	Generation, Stage, Tokens int
 	Candidates                []Candidate
+	Probe                     bool // the candidates are measurements: they may be over the limits, and none of them can win
 }
 
 // Strategy decides what is scored next.
@@ -49,7 +50,19 @@ type Method struct {
 func Methods() []Method {
 	return []Method{
 		{"evopress", "(1+λ) evolution with staged selection (arXiv 2410.14649)", true, newEvoPress},
+		{"greedy", "steps down of the least measured damage of single sites for what they save", false, newGreedy},
+		{"dp", "dynamic programming on measured damages of single sites (SPDY, L-GreCo)", false, newDP},
+		{"dp-local", "the same on local errors of single layers, without a token", false, newDPLocal},
+		{"lagrangian", "Lagrangian relaxation on measured damages of single sites: the convex hull", false, newLagrangian},
+		{"shortgpt", "sublayers of the least block influence dropped (arXiv 2403.03853)", false, newShortGPT},
+		{"shortened", "sublayers dropped without which, each by itself, the model scores best (arXiv 2402.02834)", false, newShortened},
+		{"shortened-iterative", "the same one sublayer after the other", false, newShortenedIterative},
+		{"sliding-window", "the consecutive blocks dropped between whose ends the stream turns least (arXiv 2403.17887)", false, newWindow},
+		{"subcloning", "sublayers of the blocks dropped that change the stream least (arXiv 2312.09299)", false, newSubcloning},
+		{"annealing", "simulated annealing with evopress's mutations", false, newAnnealing},
+		{"genetic", "a generational genetic algorithm with crossover", false, newGenetic},
 		{"random", "the best of as many random candidates as the same tokens can score", false, newRandom},
+		{"brute", "every candidate that leaves no room in the budget, for small spaces", false, newBrute},
 		{"uniform", "one level for all layers, spare budget in block order; sublayers by importance", false, newUniform},
 	}
 }
@@ -80,6 +93,39 @@ func New(method string, space *Space, settings Settings, seed uint64) (Strategy,
 func Complete(space *Space, settings Settings) (Settings, error) {
 	_, settings, err := prepare(space, settings)
 	return settings, err
+}
+
+// Check finds what New would refuse before a caller measures what some methods want to know, such as the importance of
+// sublayers: where settings lack that, zeros stand in.
+func Check(method string, space *Space, settings Settings) error {
+	if _, err := Complete(space, settings); err != nil { // stand-ins need a valid space
+		return err
+	}
+	_, err := New(method, space, settings.standIns(space), 0)
+	return err
+}
+
+// standIns fills in what is measured, as far as the space has use for it.
+func (s Settings) standIns(space *Space) Settings {
+	gates := 0
+	for i := range space.Sites {
+		if space.Sites[i].IsGate() {
+			gates++
+		}
+	}
+	if gates > 0 && s.Importance == nil {
+		s.Importance, s.Change = make([]float64, gates), make([]float64, gates)
+		s.Distances = make([][]float64, blockCount(space)+1)
+		for b := range s.Distances {
+			s.Distances[b] = make([]float64, len(s.Distances))
+		}
+	}
+	if gates == 0 && s.LocalErrors == nil {
+		for i := range space.Sites {
+			s.LocalErrors = append(s.LocalErrors, make([]float64, len(space.Sites[i].Levels)))
+		}
+	}
+	return s
 }
 
 func prepare(space *Space, settings Settings) (*Operators, Settings, error) {

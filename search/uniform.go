@@ -22,23 +22,16 @@ func newUniform(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 		operator = "uniform, least important dropped"
 	}
 	ind.raiseInBlockOrder()
-	return &oneShot{
-		batch: Batch{
-			Tokens:     settings.Tokens[len(settings.Tokens)-1],
-			Candidates: []Candidate{{Genome: ind.Levels, Parent: -1, Operator: operator}},
-		},
-		best: none,
-	}, nil
+	s := newSteps()
+	s.propose(settings, 0, ind, operator)
+	return s, nil
 }
 
 // dropByImportance puts all layers at their lowest level and drops sublayers, the least important first, until every
 // limit holds.
 func (ind *Individual) dropByImportance(importance []float64) error {
-	var gates []int
 	for i, isGate := range ind.ops.gate {
-		if isGate {
-			gates = append(gates, i)
-		} else {
+		if !isGate {
 			ind.put(i, 0)
 		}
 	}
@@ -48,17 +41,37 @@ func (ind *Individual) dropByImportance(importance []float64) error {
 	if importance == nil {
 		return errors.New("sublayers must be dropped to meet the budget and their importance is not known: set Importance")
 	}
+	for _, gate := range ind.ops.ranked(importance) {
+		if ind.dropHelps(gate) {
+			ind.drop(gate)
+		}
+	}
+	return nil
+}
+
+// gates are the sites that keep or drop a sublayer.
+func (o *Operators) gates() []int {
+	var gates []int
+	for i, isGate := range o.gate {
+		if isGate {
+			gates = append(gates, i)
+		}
+	}
+	return gates
+}
+
+// ranked are the gates from the least important.
+func (o *Operators) ranked(importance []float64) []int {
+	gates := o.gates()
 	rank := make([]int, len(gates)) // positions in gates
 	for k := range rank {
 		rank[k] = k
 	}
 	slices.SortStableFunc(rank, func(a, b int) int { return cmp.Compare(importance[a], importance[b]) })
-	for _, k := range rank {
-		if ind.dropHelps(gates[k]) {
-			ind.drop(gates[k])
-		}
+	for k, position := range rank {
+		rank[k] = gates[position]
 	}
-	return nil
+	return rank
 }
 
 // raiseInBlockOrder raises layer after layer by one level where that fits, from the first block to the last, until a

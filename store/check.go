@@ -56,9 +56,9 @@ var invariants = []struct{ name, query string }{
 		FROM candidates c WHERE c.status = 'infeasible'
 		  AND EXISTS (SELECT 1 FROM scores s WHERE s.run_id = c.run_id AND s.candidate = c.id)`},
 	{"budget", `
-		SELECT c.run_id, 'candidate ' || c.id || ' takes ' || c.file_bytes || ' bytes of ' || r.limit_bytes
-		FROM runs r JOIN candidates c ON c.run_id = r.id
-		WHERE c.file_bytes > r.limit_bytes AND c.status <> 'infeasible'
+		SELECT g.run_id, 'candidate ' || c.id || ', the best of generation ' || g.generation || ', takes ' || c.file_bytes || ' bytes of ' || r.limit_bytes
+		FROM runs r JOIN generations g ON g.run_id = r.id JOIN candidates c ON c.run_id = g.run_id AND c.id = g.best_candidate
+		WHERE c.file_bytes > r.limit_bytes -- others may be measurements of single levels
 		UNION ALL
 		SELECT t.run_id, 'the ' || t.role || ' takes ' || t.file_bytes || ' bytes of ' || r.limit_bytes
 		FROM runs r JOIN results t ON t.run_id = r.id

@@ -113,7 +113,7 @@ func TestCheckFinds(t *testing.T) {
 		{"score without slice", "DELETE FROM slices WHERE id = 2", "score without a slice (2)"},
 		{"score without candidate", "DELETE FROM candidates WHERE id = 9", "score without a candidate (9)"},
 		{"infeasible", "UPDATE candidates SET status = 'infeasible' WHERE id = 2", "infeasible and was scored"},
-		{"candidate over budget", "UPDATE candidates SET file_bytes = 2001 WHERE id = 2", "2001 bytes of 2000"},
+		{"candidate over budget", "UPDATE candidates SET file_bytes = 2001 WHERE id = 3", "2001 bytes of 2000"},
 		{"winner over budget", "UPDATE results SET file_bytes = 2001 WHERE role = 'winner'", "the winner takes 2001 bytes"},
 		{"kernel path", "UPDATE scores SET kernel_path = 'avx2' WHERE slice = 1", "3 scores were computed with avx2"},
 		{"score from the memo", "UPDATE scores SET kl = kl / 2 WHERE run_id = 2 AND slice = 3 AND candidate = 5",

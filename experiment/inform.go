@@ -1,0 +1,70 @@
+package experiment
+
+import (
+	"context"
+
+	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/search"
+)
+
+const (
+	// influenceSequences is how many sequences block influence is averaged over: cosines of hidden states vary little from
+	// text to text.
+	influenceSequences = 8
+	// distanceSequences is how many the distances between blocks are averaged over, for which only the last token of each counts.
+	distanceSequences = 64
+)
+
+// inform measures what search methods cannot know of a model: how much each block matters, if sublayers may be dropped, and
+// otherwise what each level does to its layer. The baseline needs the influence of blocks, whatever the method.
+func (r *run) inform(ctx context.Context, set *search.Settings) (err error) {
+	if !r.Config.Levels.Drops() {
+		set.LocalErrors, err = r.localErrors(r.Levels)
+		return err
+	}
+	slice := r.Calibration.First(influenceSequences)
+	if set.Importance, err = r.perGate(r.engine.Influence(ctx, slice)); err != nil {
+		return err
+	}
+	switch r.Config.Search.Method {
+	case "subcloning":
+		set.Change, err = r.perGate(r.engine.Change(ctx, slice))
+	case "sliding-window":
+		set.Distances, err = r.engine.Distances(ctx, r.Calibration.First(min(distanceSequences, r.Calibration.Len())))
+	}
+	return err
+}
+
+// perGate gives each gate the value of its block.
+func (p *Problem) perGate(blocks []float64, err error) ([]float64, error) {
+	if err != nil {
+		return nil, err
+	}
+	var gates []float64
+	for i := range p.sites {
+		if s := &p.sites[i]; s.attn || s.mlp {
+			gates = append(gates, blocks[s.block])
+		}
+	}
+	return gates, nil
+}
+
+// localErrors is what each level does to its layer [sites][levels]: the error of the layer's outputs where the model was run on a
+// text for its levels, which the database of levels in the folder dir then knows of them all, and otherwise that of its weights.
+func (p *Problem) localErrors(dir string) ([][]float64, error) {
+	measures, err := compress.ReadMeasures(dir)
+	if err != nil {
+		return nil, err
+	}
+	errs := make([][]float64, len(p.sites))
+	for i := range p.sites {
+		for _, c := range p.sites[i].choices {
+			e := c.info.RelativeError
+			if p.fitting.runs() {
+				e = measures.OutputError(p.keys[c.matrix], p.fitting.id)
+			}
+			errs[i] = append(errs[i], e)
+		}
+	}
+	return errs, nil
+}

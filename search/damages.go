@@ -1,0 +1,185 @@
+package search
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// damages is what each level of each site costs in fitness by itself [sites][levels]: with all other sites at their
+// dearest level, less the fitness of all at their dearest. For a gate it is that of dropping its sublayer. Methods that
+// take damages to add up, where pairs of sites may interact, solve the rest exactly or nearly so.
+type damages [][]float64
+
+// failed stands for the damage of a level whose scoring failed: more than any sum of others, and finite, so that
+// differences stay numbers.
+const failed = math.MaxFloat32
+
+// dearest has every sublayer kept and every layer at its dearest level.
+func (o *Operators) dearest() Genome {
+	g := make(Genome, len(o.space.Sites))
+	for i := range g {
+		g[i] = uint8(len(o.space.Sites[i].Levels) - 1)
+	}
+	return g
+}
+
+// newSeparable makes a method that measures every site by itself, solves for the allocation of the least sum of damages,
+// and scores that once.
+func newSeparable(o *Operators, settings Settings, operator string, solve func(*Operators, damages) *Individual) (Strategy, error) {
+	count := 1 // of measurements
+	for i := range o.space.Sites {
+		count += len(o.space.Sites[i].Levels) - 1
+	}
+	tokens, err := settings.affordable(count, "measurements of single sites")
+	if err != nil {
+		return nil, err
+	}
+	s := newSteps()
+	s.ask(Batch{Tokens: tokens, Candidates: s.probes(o), Probe: true}, func(_ []Candidate, fitness []float64) {
+		s.propose(settings, 1, solve(o, measured(o, fitness)), operator)
+	})
+	return s, nil
+}
+
+// probes are all sites at their dearest level, and then each site at each of its others.
+func (s *steps) probes(o *Operators) []Candidate {
+	dearest := o.dearest()
+	candidates := []Candidate{s.candidate(0, 0, dearest, -1, "all at their dearest")}
+	for i, top := range dearest {
+		for level := range top {
+			g := slices.Clone(dearest)
+			g[i] = level
+			g = o.space.Canonical(g)
+			candidates = append(candidates, s.candidate(0, s.proposed, g, 0, describe(o.space, dearest, g)))
+		}
+	}
+	return candidates
+}
+
+// measured reads the damages off the scores of probes.
+func measured(o *Operators, fitness []float64) damages {
+	base := fitness[0]
+	if math.IsNaN(base) || math.IsInf(base, 0) {
+		base = 0
+	}
+	d := make(damages, len(o.space.Sites))
+	next := 1
+	for i := range d {
+		d[i] = make([]float64, len(o.space.Sites[i].Levels))
+		for level := range d[i][:len(d[i])-1] {
+			d[i][level] = fitness[next] - base
+			if math.IsNaN(d[i][level]) || math.IsInf(d[i][level], 0) {
+				d[i][level] = failed
+			}
+			next++
+		}
+	}
+	return d
+}
+
+// affordable is the most tokens, of those that a stage scores, that so many candidates can be scored on, with one more in
+// the last stage, for what evopress would spend.
+func (s Settings) affordable(candidates int, what string) (int, error) {
+	left := s.TotalTokens() - int64(s.lastTokens())
+	most := 0
+	for _, tokens := range s.Tokens {
+		if int64(tokens)*int64(candidates) <= left {
+			most = max(most, tokens)
+		}
+	}
+	if most == 0 {
+		return 0, fmt.Errorf("%d %s need %d tokens, and evopress with these settings would spend %d: raise generations or offspring, or lower the tokens of the first stage",
+			candidates, what, int64(candidates)*int64(s.Tokens[0])+int64(s.lastTokens()), s.TotalTokens())
+	}
+	return most, nil
+}
+
+// sublayer is the damage that the layers of a gate do at their levels.
+func (d damages) sublayer(ind *Individual, gate int) float64 {
+	sum := 0.0
+	for _, layer := range ind.ops.layers[gate] {
+		sum += d[layer][ind.Levels[layer]]
+	}
+	return sum
+}
+
+// lower takes the step down of the least damage for what it saves, a level of a layer or a whole sublayer, until every
+// limit holds.
+func (d damages) lower(ind *Individual) {
+	for !ind.fits() {
+		best, least := -1, math.Inf(1)
+		for i := range ind.Levels {
+			var harm float64
+			switch {
+			case ind.kept(i):
+				harm = d[i][Drop] - d.sublayer(ind, i)
+			case ind.canLower(i):
+				harm = d[i][ind.Levels[i]-1] - d[i][ind.Levels[i]]
+			default:
+				continue
+			}
+			if saved := ind.relief(i); saved > 0 && harm/saved < least {
+				best, least = i, harm/saved
+			}
+		}
+		if best < 0 { // costs other than the first need not fall with every step: on past such steps
+			ind.lowerToBudget(Rand(0, 0, 0))
+			return
+		}
+		ind.stepDown(best)
+	}
+}
+
+func (ind *Individual) stepDown(i int) {
+	if ind.kept(i) {
+		ind.drop(i)
+	} else {
+		ind.put(i, ind.Levels[i]-1)
+	}
+}
+
+// relief is how much a step down at site i takes off the violated limits, each in proportion to its excess.
+func (ind *Individual) relief(i int) float64 {
+	mark := len(ind.log)
+	before := slices.Clone(ind.cost)
+	ind.stepDown(i)
+	sum := 0.0
+	for c, k := range ind.Space.Constraints {
+		if over := before[c] - k.Limit; over > 0 {
+			sum += float64(before[c]-ind.cost[c]) / float64(over)
+		}
+	}
+	ind.rollback(mark)
+	return sum
+}
+
+// raise takes the step up that heals most for what it costs while any fits, and goes on with steps that heal nothing
+// only while more is unused than an individual may leave.
+func (d damages) raise(ind *Individual) {
+	for {
+		best, most := -1, math.Inf(-1)
+		for i := range ind.Levels {
+			mark, cost := len(ind.log), ind.cost[0]
+			was := ind.Levels[i]
+			if !ind.raiseFits(i) && !ind.keepFits(i) {
+				continue
+			}
+			heals := d[i][was] - d[i][ind.Levels[i]]
+			if ind.ops.gate[i] {
+				heals -= d.sublayer(ind, i)
+			}
+			// A step that costs nothing is taken or not for what it heals alone.
+			if value := heals / max(1, float64(ind.cost[0]-cost)); value > most {
+				best, most = i, value
+			}
+			ind.rollback(mark)
+		}
+		if best < 0 || most <= 0 && !ind.wasteful() {
+			return
+		}
+		if !ind.raiseFits(best) {
+			ind.keepFits(best)
+		}
+	}
+}
