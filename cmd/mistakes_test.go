@@ -35,7 +35,7 @@ var mistakes = []struct {
 	{"name twice", bits + strings.Replace(bits, `"bits"`, `"Bits" #!`, 1), []string{"is taken by the experiment at line"}},
 	{"name of no file", "[[experiment]]\nname = \"a/b\" #!\n", []string{"fits a file"}},
 	{"unknown level", "[[experiment]]\nname = \"x\"\nlevels = [\"q4_k\", \"q9_k\"] #!\n", []string{`"q9_k"`, "did you mean"}},
-	{"unknown method", bits + "search = { method = \"annealing\" } #!\n", []string{`"annealing"`, `"evopress"`}},
+	{"unknown method", bits + "search = { method = \"tabu\" } #!\n", []string{`"tabu"`, `"evopress"`}},
 	{"unknown target", bits + "target = \"onnx\" #!\n", []string{`"onnx"`, `"gguf"`}},
 	{"unknown fitness", bits + "search = { fitness = \"mse\" } #!\n", []string{`"mse"`, `"kl"`}},
 	{"no levels", "[[experiment]] #!\nname = \"x\"\nbudget = { bits_per_weight = 5.0 }\n", []string{"levels is missing"}},
