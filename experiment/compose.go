@@ -82,7 +82,7 @@ func (s *Session) Compose(ctx context.Context, w Wish) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	held := float64(3*len(t.Evaluation.Tokens)) / speed // winner, baseline, dense
+	held := float64(3*len(t.Evaluation.Tokens)+2*len(t.Calibration.Tokens)) / speed // winner, baseline, dense; winner and baseline
 	t.pace((w.TimeLimit.Seconds() - levels - held) * speed)
 	return t.write(w), nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/internal/resources"
 	"github.com/finch-llm/finch/model"
@@ -91,6 +92,9 @@ func (s *Session) plan(t *Task, speed float64, planned map[compress.Key]bool) (P
 		return Plan{}, err
 	}
 	held := 3 * int64(len(t.Evaluation.Tokens)) // winner, baseline, dense
+	if t.Config.Search.Start == configs.StartUniform {
+		held += 2 * int64(len(t.Calibration.Tokens)) // whether the winner is better than the start
+	}
 	tokens := seeds * (set.TotalTokens() + held)
 	scores := set.TotalTokens() / int64(set.Tokens[0])
 	weights, activations, targets := t.Model.Bytes+levels.stored, t.activationBytes(s.Workers), t.targetBytes()

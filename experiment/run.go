@@ -105,6 +105,7 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 	r.Progress.Begin(r.Config.Name, r.seed, r.settings.TotalTokens())
 	defer r.Progress.End()
 	best, fitness := search.Candidate{ID: -1}, math.NaN()
+	first := best
 	opened := seconds()
 	batch, more := r.strategy.Ask()
 	for more {
@@ -113,6 +114,9 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 			return err
 		}
 		r.strategy.Tell(answers)
+		if batch.Generation == 0 {
+			first = r.strategy.Best()
+		}
 		if best = r.strategy.Best(); best.ID >= 0 {
 			for i, c := range batch.Candidates {
 				if c.ID == best.ID {
@@ -137,7 +141,27 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 			}
 		}
 	}
-	return r.measure(ctx, r.strategy.Best())
+	winner, err := r.noWorse(ctx, best, first)
+	if err != nil {
+		return err
+	}
+	return r.measure(ctx, winner)
+}
+
+// noWorse is the best candidate or, if the search began at the baseline and that is better on the whole calibration text, the first:
+// selection sees parts of the text only.
+func (r *run) noWorse(ctx context.Context, best, first search.Candidate) (search.Candidate, error) {
+	if r.settings.Start.Genome == nil || best.ID == first.ID {
+		return best, nil
+	}
+	scores, err := r.engine.Score(ctx, []*model.Network{r.Network(best.Genome), r.Network(first.Genome)}, r.Calibration.Whole())
+	if err != nil {
+		return best, err
+	}
+	if found := r.fitness(&scores[0]); r.fitness(&scores[1]) < found || math.IsNaN(found) {
+		return first, nil
+	}
+	return best, nil
 }
 
 // makeStrategy makes the strategy that the configuration names.
