@@ -107,7 +107,7 @@ func TestImportFromHub(t *testing.T) {
 	write(t, dir, "drop.txt", "attn\nnone\n")
 	files := filesOf(t, folder)
 	beside := map[string]string{
-		"chat_template.jinja":    "{{ messages }}",
+		"chat_template.jinja": "{{ messages }}", "chat_template.json": `{"chat_template": "{{ messages }}"}`,
 		"generation_config.json": `{"eos_token_id": [1, 2]}`, "tokenizer_config.json": `{"model_max_length": 512}`,
 	}
 	for name, content := range beside {

@@ -65,7 +65,7 @@ block drops: none, attn, mlp or attn+mlp. Two files, one of either kind, are tak
 	c.Flags().Float64Var(&set.sparsity, "sparsity", 0, "numbers are steps on a ladder of sparsities with this middle")
 	c.Flags().Int64Var(&set.step, "step-weights", 0, "how many weights more a step prunes")
 	c.Flags().StringVar(&set.prune, "prune", "sparsegpt", "how the steps of a ladder are pruned: sparse (by magnitude), wanda or sparsegpt")
-	c.Flags().StringVar(&set.data, "data", "builtin:calibration", "the text that levels are fitted to: a file, or builtin:calibration")
+	c.Flags().StringVar(&set.data, "data", "builtin:calibration", "the text that levels are fitted to: a file, hf://datasets/ORG/NAME/FILE or builtin:calibration")
 	return c
 }
 

@@ -3,7 +3,6 @@ package cmd
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -60,7 +59,7 @@ those that it was trained on.`,
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "", "the file to write (required)")
-	c.Flags().StringVar(&data, "data", "builtin:calibration", "the text: a file, builtin:calibration, builtin:evaluation, or self, which the model writes itself")
+	c.Flags().StringVar(&data, "data", "builtin:calibration", "the text: a file, hf://datasets/ORG/NAME/FILE, builtin:calibration, builtin:evaluation, or self, which the model writes itself")
 	c.Flags().IntVar(&context, "context", 512, "tokens per chunk")
 	c.Flags().IntVar(&chunks, "chunks", 64, "use only so many chunks; 0: all of the text")
 	return c
@@ -68,15 +67,7 @@ those that it was trained on.`,
 
 // importance runs a model on a text and keeps the mean squares of its layers' inputs.
 func importance(c *cobra.Command, ref, data string, context, chunks int) (*imatrix.File, error) {
-	path, err := kernelPath(c)
-	if err != nil {
-		return nil, err
-	}
-	workers, err := threads(c)
-	if err != nil {
-		return nil, err
-	}
-	bytes, _, err := memory(c)
+	options, err := engineOptions(c)
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +82,7 @@ func importance(c *cobra.Command, ref, data string, context, chunks int) (*imatr
 	if m.Experts > 0 {
 		return nil, fmt.Errorf("%s is a mixture of experts: an importance matrix has importances of its own for each expert, and finch measures those of all experts together", m.Ref)
 	}
-	options := evaluator.Options{Path: path.Exact(), Workers: workers, Context: context, NoTeacher: true, Scratch: os.TempDir()}
-	options.Share(bytes)
-	options.Cache = 0 // the text is seen once
+	options.Path, options.Context, options.NoTeacher = options.Path.Exact(), context, true
 	engine, err := evaluator.New(m, options)
 	if err != nil {
 		return nil, err

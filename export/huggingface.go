@@ -17,6 +17,7 @@ import (
 	"github.com/finch-llm/finch/kernels"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/model/safetensors"
+	"github.com/finch-llm/finch/model/tokenizer"
 )
 
 // moduleName is what Hugging Face calls the module that has a matrix, which ends up in this block, -1 outside of blocks. That
@@ -24,12 +25,6 @@ import (
 func moduleName(m *model.Model, block int, part string) string {
 	name := strings.TrimSuffix(m.HFTensor(block, part).Name, ".weight")
 	return strings.Replace(name, ".%d.", ".", 1)
-}
-
-// tokenizerFiles may lie in a Hugging Face folder beside tokenizer.json, which finch itself reads.
-var tokenizerFiles = []string{
-	"added_tokens.json", "chat_template.jinja", "chat_template.json", "generation_config.json", "merges.txt",
-	"special_tokens_map.json", "tokenizer.model", "tokenizer_config.json", "vocab.json",
 }
 
 // folder is what all Hugging Face folders of a model have in common.
@@ -45,8 +40,9 @@ const shardBytes = 5e9
 
 func newFolder(m *model.Model) (*folder, error) {
 	f := &folder{m: m, config: map[string]json.RawMessage{}, shard: shardBytes}
-	config, tokenizer, dir := m.HuggingFace()
-	if config == nil {
+	config, tokenizerJSON := m.HuggingFace()
+	made := config == nil
+	if made {
 		var err error
 		if config, err = madeConfig(m); err != nil {
 			return nil, err
@@ -55,14 +51,17 @@ func newFolder(m *model.Model) (*folder, error) {
 	if err := json.Unmarshal(config, &f.config); err != nil {
 		return nil, fmt.Errorf("config.json of %s: %w", m.Ref, err)
 	}
-	if tokenizer != nil {
-		f.copied = append(f.copied, whole("tokenizer.json", tokenizer))
-	}
-	if dir == "" {
+	if made {
 		return f, nil
 	}
-	for _, name := range tokenizerFiles {
-		content, err := os.ReadFile(filepath.Join(dir, name))
+	if tokenizerJSON != nil {
+		f.copied = append(f.copied, whole(tokenizer.JSONName, tokenizerJSON))
+	}
+	for _, name := range tokenizer.FileNames() {
+		if name == tokenizer.JSONName { // known: the model that finch ships has no folder
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(m.Path, name))
 		switch {
 		case err == nil:
 			f.copied = append(f.copied, whole(name, content))

@@ -2,13 +2,13 @@ package model
 
 import "fmt"
 
-// HuggingFace gives config.json and, if there is one, tokenizer.json of a model from a Hugging Face folder, and where that
-// folder is, in the cache for one of the hub; config is nil for others, and dir empty for what lies in no folder.
-func (m *Model) HuggingFace() (config, tokenizer []byte, dir string) {
+// HuggingFace gives config.json and, if there is one, tokenizer.json of a model from a Hugging Face folder; config is nil for
+// others.
+func (m *Model) HuggingFace() (config, tokenizer []byte) {
 	if m.tokenizer == nil {
-		return m.configJSON, nil, ""
+		return m.configJSON, nil
 	}
-	return m.configJSON, m.tokenizer.JSON, m.folder
+	return m.configJSON, m.tokenizer.JSON
 }
 
 // HFTensor says how Hugging Face's files have a tensor.

@@ -33,7 +33,7 @@ func openFolder(dir, ref string) (*Model, error) {
 		weights.Close()
 		return nil, err
 	}
-	m.folder, m.close = dir, weights.Close
+	m.close = weights.Close
 	return m, nil
 }
 

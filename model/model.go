@@ -101,7 +101,6 @@ type Model struct {
 	gguf       *gguf.File       // the source, or nil
 	configJSON []byte           // of a Hugging Face source
 	tokenizer  *tokenizer.Files // of a Hugging Face source
-	folder     string           // of a Hugging Face source that lies in one
 	close      func() error
 }
 

@@ -37,7 +37,7 @@ func open(path, ref string) (*Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		return fromHuggingFace(Builtin, finchling.Config, &tokenizer.Files{JSON: finchling.Tokenizer}, weights)
+		return fromHuggingFace(ref, finchling.Config, &tokenizer.Files{JSON: finchling.Tokenizer}, weights)
 	case strings.HasPrefix(path, "builtin:"):
 		return nil, fmt.Errorf("model %q is not known: finch ships %s", ref, Builtin)
 	}

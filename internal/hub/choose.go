@@ -8,13 +8,8 @@ import (
 
 	"github.com/finch-llm/finch/model/gguf"
 	"github.com/finch-llm/finch/model/safetensors"
+	"github.com/finch-llm/finch/model/tokenizer"
 )
-
-// beside are the files that finch and transformers read of a model in safetensors files, besides its weights.
-var beside = []string{
-	"added_tokens.json", "chat_template.jinja", "config.json", "generation_config.json", "merges.txt", "special_tokens_map.json",
-	"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json",
-}
 
 // choose picks the files that a reference needs, of those that there are. The last one is what is opened: a file of weights
 // or data, the first part of a split GGUF, or else the shards' index, which names more files that are needed. An error says
@@ -30,8 +25,8 @@ func choose(ref Ref, names []string) ([]string, error) {
 	case ref.Path != "":
 		return wholeGGUF(ref.Path, names)
 	case has("config.json") && (has(safetensors.SingleName) || has(safetensors.IndexName)):
-		var list []string
-		for _, name := range beside {
+		list := []string{"config.json"}
+		for _, name := range tokenizer.FileNames() {
 			if has(name) {
 				list = append(list, name)
 			}

@@ -44,48 +44,75 @@ func parquetColumn(r io.ReaderAt, size int64, name, field string, yield func(str
 		yield("", fmt.Errorf("%s: %w", name, err))
 		return
 	}
-	values := make([]parquet.Value, 64)
 	for _, group := range column.file.RowGroups() {
-		pages := group.ColumnChunks()[column.index].Pages()
-		for {
-			page, err := pages.ReadPage()
-			if err == io.EOF {
-				break
+		err := readPages(group.ColumnChunks()[column.index].Pages(), field, func(text string) bool {
+			row++
+			if text == "" {
+				return true
 			}
-			if err != nil {
-				fail("the file is damaged (%w): copy or download it again", err)
-				return
-			}
-			for reader := page.Values(); err == nil; {
-				var n int
-				n, err = reader.ReadValues(values)
-				for _, v := range values[:n] {
-					text := string(v.ByteArray())
-					if !utf8.ValidString(text) {
-						fail("column %q is not UTF-8", field)
-						return
-					}
-					row++
-					if text != "" {
-						within = true
-						more := yield(text, nil)
-						if within = false; !more {
-							return
-						}
-					}
-				}
-			}
-			parquet.Release(page)
-			if err != io.EOF {
-				fail("the file is damaged (%w): copy or download it again", err)
-				return
-			}
-		}
-		if err := pages.Close(); err != nil {
+			within = true
+			more := yield(text, nil)
+			within = false
+			return more
+		})
+		switch {
+		case err == errStopped:
+			return
+		case err != nil:
 			fail("%w", err)
 			return
 		}
 	}
+}
+
+// errStopped says that the caller wants no more.
+var errStopped = errors.New("stopped")
+
+// readPages reads the values of a row group's column, which it closes.
+func readPages(pages parquet.Pages, field string, yield func(string) bool) error {
+	defer pages.Close()
+	values := make([]parquet.Value, 64)
+	for {
+		page, err := pages.ReadPage()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return damaged(err)
+		}
+		if err := readPage(page, field, values, yield); err != nil {
+			return err
+		}
+	}
+}
+
+// readPage reads the values of a page, so many at a time as values holds, and releases it.
+func readPage(page parquet.Page, field string, values []parquet.Value, yield func(string) bool) error {
+	defer parquet.Release(page)
+	reader := page.Values()
+	for {
+		n, err := reader.ReadValues(values)
+		for _, v := range values[:n] {
+			text := string(v.ByteArray())
+			if !utf8.ValidString(text) {
+				return fmt.Errorf("column %q is not UTF-8", field)
+			}
+			if !yield(text) {
+				return errStopped
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return damaged(err)
+		}
+	}
+}
+
+// damaged is an error of the library, with what to do.
+func damaged(err error) error {
+	return fmt.Errorf("the file is damaged (%w): copy or download it again", err)
 }
 
 // textColumn is a column of text in a file.

@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 )
 
 func parse(t testing.TB, name string) Source {
@@ -121,6 +124,57 @@ func TestParquet(t *testing.T) {
 			if n++; n == 3 {
 				break
 			}
+		}
+	}
+}
+
+// tracked are pages that know what has been done with them.
+type tracked struct {
+	parquet.Pages
+	closed, held int
+}
+
+func (p *tracked) Close() error {
+	p.closed++
+	return p.Pages.Close()
+}
+
+func (p *tracked) ReadPage() (parquet.Page, error) {
+	page, err := p.Pages.ReadPage()
+	if err != nil {
+		return nil, err
+	}
+	p.held++
+	return &trackedPage{page, p}, nil
+}
+
+type trackedPage struct {
+	parquet.Page
+	of *tracked
+}
+
+func (p *trackedPage) Release() { p.of.held-- }
+
+func TestParquetIsClosed(t *testing.T) {
+	f, err := os.Open("testdata/snappy.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	column, err := openColumn(f, info.Size(), "text")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, most := range map[string]int{"to the end": math.MaxInt, "left": 3} {
+		pages := &tracked{Pages: column.file.RowGroups()[0].ColumnChunks()[column.index].Pages()}
+		n := 0
+		err := readPages(pages, "text", func(string) bool { n++; return n < most })
+		if left := most == n; left != (err == errStopped) || n < 3 || pages.closed != 1 || pages.held != 0 {
+			t.Errorf("%s: %v after %d values, closed %d times, %d pages held", name, err, n, pages.closed, pages.held)
 		}
 	}
 }
