@@ -83,7 +83,9 @@ type evalText struct {
 }
 
 func (t *evalText) flags(c *cobra.Command) {
-	c.Flags().StringVar(&t.data, "data", "builtin:evaluation", "the text: a .txt, .jsonl, .jsonl.gz or .parquet file, hf://datasets/ORG/NAME/FILE, builtin:evaluation or builtin:calibration; #FIELD after a file of documents names the field that has the text")
+	c.Flags().StringVar(&t.data, "data", "builtin:evaluation",
+		"the text: a .txt, .jsonl, .jsonl.gz or .parquet file, hf://datasets/ORG/NAME/FILE, builtin:evaluation or builtin:calibration; "+
+			"#FIELD after a file of documents names the field that has the text")
 	c.Flags().IntVar(&t.context, "context", 512, "tokens per chunk")
 	c.Flags().IntVar(&t.stride, "stride", 0, "use overlapping windows, so many tokens apart; 0: chunks")
 	c.Flags().IntVar(&t.chunks, "chunks", 0, "use only so many chunks; 0: all")

@@ -109,7 +109,10 @@ model, and keeps every generation in an SQLite database, from which an interrupt
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w: see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newCompress(), newCompareModels(), newRun(), newPlan(), newStatus(), newBest(), newQuery(), newEval(), newGenerate(), newInspect(), newCheck(), newExport(), newImport(), newPull(), newLevels(), newBench())
+	root.AddCommand(
+		newCompress(), newCompareModels(), newRun(), newPlan(), newStatus(), newBest(), newQuery(), newEval(), newGenerate(), newInspect(),
+		newCheck(), newExport(), newImport(), newPull(), newLevels(), newBench(),
+	)
 	argumentsAreUsage(root)
 	return root
 }

@@ -77,7 +77,6 @@ func TestParseLevelRefuses(t *testing.T) {
 		{"sparse@1e3", "write sparse@4096"},
 		{"sparse-0.50+q9_0", "write one of"},
 		{"sparse-0.50+q4_k", "blocks of 256 weights"},
-		{"sparse-0.50+int4-g64", "blocks of 64 weights"},
 		{"sparse-0.50+mxfp4", "cannot round weights"},
 		{"iq1_m", "cannot round weights"},
 		{"imatrix-q9_0", "write one of"},

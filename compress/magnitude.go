@@ -23,7 +23,7 @@ func (magnitude) Levels() []string { return prunedLevels("sparse") }
 func (c magnitude) Parse(name string) (Level, bool, error) { return parsePruned(c, "sparse", name) }
 
 // SparseZeros is the level with exactly n zeros in each layer. It panics if n is negative, or if the blocks of values are
-// larger than 32 weights.
+// larger than 128 weights.
 func SparseZeros(n int64, values kernels.Format) Level {
 	if n < 0 || values.BlockWeights() > maxSparseBlock {
 		panic(fmt.Sprintf("compress: no sparse level has %d zeros and %v values", n, values))

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	maxSparseBlock   = 32             // bounds the padding of a row of kept weights
+	maxSparseBlock   = 128            // bounds the padding of a row of kept weights
 	maxSparseWeights = math.MaxUint32 // kernels.Matrix.RowStart counts blocks in 32 bits
 )
 

@@ -118,7 +118,7 @@ func TestSparseGPTPrunesBlocks(t *testing.T) {
 // Rounding what remains after pruning, as in one go, loses less than rounding it afterwards.
 func TestSparseGPTRoundsJointly(t *testing.T) {
 	layer := pruningLayer(48, 320)
-	for _, values := range []string{"q4_0", "q4_1", "iq4_nl", "int3-g32", "int3-g32-sym"} {
+	for _, values := range []string{"q4_0", "q4_1", "iq4_nl", "int3-g32", "int3-g32-sym", "int4-g128"} {
 		f, err := kernels.ParseFormat(values)
 		if err != nil {
 			t.Fatal(err)
@@ -146,7 +146,7 @@ func TestSparseGPTRoundsJointly(t *testing.T) {
 func TestParsePruned(t *testing.T) {
 	for name, canonical := range map[string]string{
 		"wanda-0.6": "wanda-0.60", "sparsegpt-2:4": "sparsegpt-2:4", "sparse-4:8+bf16": "sparse-4:8", "sparsegpt@12": "sparsegpt@12",
-		"sparsegpt-0.50+int4-g32": "sparsegpt-0.50+int4-g32", "wanda-2:4+q4_0": "wanda-2:4+q4_0",
+		"sparsegpt-0.50+int4-g32": "sparsegpt-0.50+int4-g32", "sparsegpt-0.50+int4-g128": "sparsegpt-0.50+int4-g128", "wanda-2:4+q4_0": "wanda-2:4+q4_0",
 	} {
 		if l := mustLevel(t, name); l.Name() != canonical || !l.Sparse() {
 			t.Errorf("%s is read as %s", name, l)
@@ -155,7 +155,7 @@ func TestParsePruned(t *testing.T) {
 	for name, message := range map[string]string{
 		"wanda-": "write wanda-0.60", "sparsegpt-1.5": "write sparsegpt-0.60", "wanda@-1": "write wanda@4096", "sparse-4:2": "write sparse-2:4",
 		"sparse-2:6": "write sparse-2:4", "sparsegpt-0:4": "write sparsegpt-2:4", "sparsegpt-2:4:8": "write sparsegpt-2:4", "sparse-2:64": "write sparse-2:4",
-		"sparsegpt-0.50+int4-g128": "blocks of 128 weights", "wanda": "did you mean", "sparsegpt_0.5": "did you mean",
+		"sparsegpt-0.50+q5_k": "blocks of 256 weights", "wanda": "did you mean", "sparsegpt_0.5": "did you mean",
 	} {
 		if l, err := ParseLevel(name); err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("%s gives %v, %v", name, l, err)

@@ -65,11 +65,8 @@ func formatNames(sparse bool) []string {
 	return names
 }
 
-// Integer groups, with those small enough for the kept weights of a row.
-var (
-	intLevel       = regexp.MustCompile(`^int[2-8]-g(32|64|128)(-sym)?$`)
-	sparseIntLevel = regexp.MustCompile(`^int[2-8]-g32(-sym)?$`)
-)
+// Integer groups.
+var intLevel = regexp.MustCompile(`^int[2-8]-g(32|64|128)(-sym)?$`)
 
 // Sparsities by magnitude, Wanda and SparseGPT: a fraction of zeros, or N kept of each M weights.
 var sparseLevel = regexp.MustCompile(`^(?:sparse|wanda|sparsegpt)-([0-9]{1,3}|[0-9]?\.[0-9]{1,6}|[0-9]+:[0-9]+)(?:\+(.+))?$`)
@@ -105,7 +102,9 @@ func parseLevel(name string) (Trait, error) {
 	if name == "keep" {
 		return Trait{}, fmt.Errorf(`"keep" comes with "drop": leave it out`)
 	}
-	known := fmt.Sprintf(`levels are %q, %s, with an importance matrix "imatrix-q4_k" and the like, integers such as "int3-g64" or "int3-g64-sym", both by GPTQ such as "gptq-q4_k", and sparsities such as "sparse-0.50", "wanda-2:4" or "sparsegpt-0.50+q4_0"`, Drop, quoteAll(formatNames(false)))
+	known := fmt.Sprintf(`levels are %q, %s, with an importance matrix "imatrix-q4_k" and the like, `+
+		`integers such as "int3-g64" or "int3-g64-sym", both by GPTQ such as "gptq-q4_k", `+
+		`and sparsities such as "sparse-0.50", "wanda-2:4" or "sparsegpt-0.50+q4_0"`, Drop, quoteAll(formatNames(false)))
 	if n := nearest(name, append(formatNames(false), Drop, "imatrix-q4_k", "int3-g64", "gptq-q4_k", "sparse-0.50", "wanda-0.50", "sparsegpt-0.50")); n != "" {
 		known = fmt.Sprintf("did you mean %q? (%s)", n, known)
 	}
@@ -143,7 +142,7 @@ func parseSparse(name, amount, values string) (Trait, error) {
 			return Trait{Sparsity: sparsity, Quantized: f.quantized, GGUF: !f.quantized, Safetensors: !f.quantized}, nil
 		}
 	}
-	if sparseIntLevel.MatchString(values) {
+	if intLevel.MatchString(values) {
 		return Trait{Sparsity: sparsity, Quantized: true}, nil
 	}
 	return Trait{}, fmt.Errorf("level %s: the kept weights cannot have the format %s: write one of %s or integers such as \"int4-g32\", or leave it out",

@@ -77,6 +77,7 @@ func TestParseLevel(t *testing.T) {
 		"sparse-0.50+q4_1":         {Sparsity: 0.5, Quantized: true},
 		"sparse-0.01+iq4_nl":       {Sparsity: 0.01, Quantized: true},
 		"sparse-0.50+int4-g32-sym": {Sparsity: 0.5, Quantized: true},
+		"sparsegpt-0.50+int4-g128": {Sparsity: 0.5, Quantized: true, Statistics: true},
 		"gptq-q3_k":                {Statistics: true, Quantized: true, GGUF: true},
 		"gptq-int3-g64-sym":        {Statistics: true, Quantized: true},
 		"gptq-iq4_nl-act":          {Statistics: true, Quantized: true, GGUF: true},
@@ -90,7 +91,7 @@ func TestParseLevel(t *testing.T) {
 			t.Errorf("%q: %+v, %v; want %+v", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"", "Drop", "keep", "q4_K", "q4", "int3", "int1-g64", "int3-g48", "int3-g64-asym", "iq1_m", "imatrix-q8_0", "imatrix-int4-g64", "imatrix-", "sparse-0.50+iq2_xs", "sparse-0.50+int4-g64", "sparse", "sparse-", "sparse-0.5", "sparse-.50", "sparse-0.500", "sparse-00.50",
+	for _, name := range []string{"", "Drop", "keep", "q4_K", "q4", "int3", "int1-g64", "int3-g48", "int3-g64-asym", "iq1_m", "imatrix-q8_0", "imatrix-int4-g64", "imatrix-", "sparse-0.50+iq2_xs", "sparse-0.50+int4-g48", "sparse", "sparse-", "sparse-0.5", "sparse-.50", "sparse-0.500", "sparse-00.50",
 		"gptq-", "gptq-f16", "gptq-iq2_xs", "imatrix-gptq-q4_k", "gptq-imatrix-q4_k", "gptq-gptq-q4_0", "gptq-sparse-0.50+q4_0", "q4_0-act", "sparse-4:2", "sparse-2:6", "sparse-02:4", "wanda-0:4", "sparsegpt-0.6",
 		"sparse-0.00", "sparse-0.96", "sparse-50", "sparse-0.50+", "sparse-0.50+q4_k", "sparse-0.50+drop", "sparse--0.50", "sparse-nan"} {
 		if got, err := ParseLevel(name); err == nil {

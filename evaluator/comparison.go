@@ -57,7 +57,7 @@ var (
 
 // Perplexity is exp of the mean negative log-likelihood at some positions.
 func Perplexity(scores []kernels.TokenScore) Estimate {
-	return exp(meanOf(column(scores, func(s *kernels.TokenScore) float64 { return s.NLL })))
+	return MeanOf(column(scores, func(s *kernels.TokenScore) float64 { return s.NLL })).Exp()
 }
 
 // Compare puts together the scores of a model's positions against a base's.
@@ -78,20 +78,20 @@ func Compare(scores []kernels.TokenScore) *Comparison {
 	}
 	n := float64(len(scores))
 
-	q, b := meanOf(nll), meanOf(base)
+	q, b := MeanOf(nll), MeanOf(base)
 	covariance := covarianceOfMeans(nll, base)
-	c := &Comparison{PPL: exp(q), PPLBase: exp(b), KLD: meanOf(kld), DeltaP: meanOf(delta)}
+	c := &Comparison{PPL: q.Exp(), PPLBase: b.Exp(), KLD: MeanOf(kld), DeltaP: MeanOf(delta)}
 	if q.Error > 0 && b.Error > 0 {
 		c.Correlation = covariance / (q.Error * b.Error)
 	}
 	c.LogRatio = Estimate{q.Value - b.Value, deviation(q.Error*q.Error + b.Error*b.Error - 2*covariance)}
-	c.Ratio = exp(c.LogRatio)
+	c.Ratio = c.LogRatio.Exp()
 	c.Difference = Estimate{
 		c.PPL.Value - c.PPLBase.Value,
 		deviation(c.PPL.Error*c.PPL.Error + c.PPLBase.Error*c.PPLBase.Error - 2*c.PPL.Value*c.PPLBase.Value*covariance),
 	}
 	c.KLDs, c.DeltaPs = quantiles(kld, kldFractions), quantiles(delta, deltaPFractions)
-	mse := meanOf(squares)
+	mse := MeanOf(squares)
 	c.RMSDeltaP.Value = math.Sqrt(mse.Value)
 	if mse.Value > 0 {
 		c.RMSDeltaP.Error = mse.Error / (2 * c.RMSDeltaP.Value)
@@ -108,14 +108,17 @@ func column(scores []kernels.TokenScore, value func(*kernels.TokenScore) float64
 	return values
 }
 
-// meanOf gives values' mean.
-func meanOf(values []float64) Estimate {
+// MeanOf gives values' mean and its standard error, of which a single value has none.
+func MeanOf(values []float64) Estimate {
 	n, sum, squares := float64(len(values)), 0.0, 0.0
 	for _, v := range values {
 		sum += v
 		squares += v * v
 	}
 	mean := sum / n
+	if n < 2 {
+		return Estimate{Value: mean}
+	}
 	return Estimate{mean, deviation((squares/n - mean*mean) / (n - 1))}
 }
 
@@ -130,8 +133,8 @@ func covarianceOfMeans(a, b []float64) float64 {
 	return (product/n - sumA/n*(sumB/n)) / (n - 1)
 }
 
-// exp is the exponential of an estimate.
-func exp(e Estimate) Estimate { return Estimate{math.Exp(e.Value), math.Exp(e.Value) * e.Error} }
+// Exp is the exponential, whose error is that of its linear approximation.
+func (e Estimate) Exp() Estimate { return Estimate{math.Exp(e.Value), math.Exp(e.Value) * e.Error} }
 
 // deviation is the square root of a variance, which rounding may have made negative.
 func deviation(variance float64) float64 { return math.Sqrt(max(variance, 0)) }

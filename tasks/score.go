@@ -7,8 +7,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"gonum.org/v1/gonum/stat"
-
 	"github.com/finch-llm/finch/evaluator"
 )
 
@@ -120,13 +118,12 @@ func (t *Task) Score(found []evaluator.Likelihood) Score {
 			normalized = append(normalized, indicator(likeliest(of, item.Length) == item.Gold))
 		}
 	}
-	s := Score{Task: t.Name, Questions: len(t.Items), Acc: mean(right)}
+	s := Score{Task: t.Name, Questions: len(t.Items), Acc: evaluator.MeanOf(right)}
 	if len(normalized) == len(t.Items) {
-		s.AccNorm = new(mean(normalized))
+		s.AccNorm = new(evaluator.MeanOf(normalized))
 	}
 	if len(logs) > 0 {
-		nll := mean(logs)
-		s.PPL = &evaluator.Estimate{Value: math.Exp(nll.Value), Error: math.Exp(nll.Value) * nll.Error}
+		s.PPL = new(evaluator.MeanOf(logs).Exp())
 	}
 	return s
 }
@@ -151,13 +148,4 @@ func indicator(is bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// mean and its standard error, of which a single value has none.
-func mean(values []float64) evaluator.Estimate {
-	if len(values) < 2 {
-		return evaluator.Estimate{Value: values[0]}
-	}
-	m, deviation := stat.MeanStdDev(values, nil)
-	return evaluator.Estimate{Value: m, Error: stat.StdErr(deviation, float64(len(values)))}
 }

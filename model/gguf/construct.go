@@ -26,19 +26,6 @@ func ArrayOf[T Scalar](xs []T) Value {
 	return Value{Array, data}
 }
 
-// ArrayOfArrays makes a nested array. llama.cpp reads none.
-func ArrayOfArrays(arrays []Value) (Value, error) {
-	data := appendArrayHeader(nil, Array, len(arrays))
-	for _, a := range arrays {
-		if a.kind != Array {
-			return Value{}, fmt.Errorf("an element is a %s, not an array", a.kind)
-		}
-		data = append(data, a.data...)
-	}
-	v := Value{Array, data}
-	return v, v.check()
-}
-
 // check reports whether v is a whole value.
 func (v Value) check() error {
 	n, err := scan(v.data, v.kind, 0)
