@@ -42,6 +42,7 @@ type run struct {
 	known    int // candidates recorded so far
 
 	infeasible map[int]bool // candidates that no file can hold, by ID
+	faults     faults
 }
 
 // Run executes an experiment with one seed, or goes on where an earlier process stopped, and returns its run. When ctx
@@ -111,6 +112,9 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 	for more {
 		answers, update, err := r.answer(ctx, &batch)
 		if err != nil {
+			return err
+		}
+		if err := r.faults.count(&batch, answers, r.infeasible); err != nil {
 			return err
 		}
 		r.strategy.Tell(answers)

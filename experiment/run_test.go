@@ -266,7 +266,10 @@ func TestNoScoreNoWinner(t *testing.T) {
 		}
 		return out
 	})
-	fails(t, err, "the best candidate of tiny gives no finite scores")
+	fails(t, err, "10 scores in a row are not finite", "finch query failures")
+	if table, err := s.DB.Query(context.Background(), "failures", nil); err != nil || len(table.Rows) < hopeless {
+		t.Errorf("failures: %v, %v", table, err)
+	}
 	if _, err := s.DB.Result(context.Background(), id, store.Winner); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("there is a winner: %v", err)
 	}
