@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -158,10 +159,12 @@ func compose(c *cobra.Command, w experiment.Wish, path string) error {
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
-// experimentName is the output's, as far as names of experiments may be like that.
+// experimentName is the output's, as far as names of experiments may be like that: up to 64 ASCII letters, digits, ".", "_" and
+// "-", the first one a letter or digit.
 func experimentName(output string) string {
-	name := strings.TrimSuffix(filepath.Base(output), filepath.Ext(output))
-	return strings.Trim(notInNames.ReplaceAllString(name, "-"), ".-_")
+	name := notInNames.ReplaceAllString(strings.TrimSuffix(filepath.Base(output), filepath.Ext(output)), "-")
+	name = strings.Trim(name[:min(len(name), 64)], ".-_")
+	return cmp.Or(name, "compressed")
 }
 
 // printGain says what the search was good for. results are those of the winner, the baseline and the dense model.
