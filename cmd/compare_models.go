@@ -60,7 +60,7 @@ the first. It also runs each for a moment, to read a prompt of 256 tokens and to
 // compared is a model as compare-models sees it.
 type compared struct {
 	evaluation
-	Bytes             int64   `json:"bytes"`           // of all weights as stored
+	Bytes             int64   `json:"bytes"`           // of its file; of the weights where there are several files or none
 	BitsPerWeight     float64 `json:"bits_per_weight"` // of the layers
 	PromptPerSecond   float64 `json:"prompt_tokens_per_second"`
 	GeneratePerSecond float64 `json:"generated_tokens_per_second"`
@@ -145,6 +145,9 @@ func (r *compared) measure(ctx context.Context, m *model.Model, path *kernels.Pa
 		}
 	}
 	r.Bytes, r.BitsPerWeight = m.Bytes, compress.BitsPerWeight(stored, m.LayerWeights())
+	if file, err := os.Stat(m.Path); err == nil && file.Mode().IsRegular() {
+		r.Bytes = max(r.Bytes, file.Size())
+	}
 	generate := min(speedGenerate, m.Context/2)
 	prompt := make([]int32, min(speedPrompt, m.Context-generate))
 	runner := model.NewRunner(m, path, len(prompt)+generate)

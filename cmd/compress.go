@@ -45,9 +45,9 @@ At the end it says what the file is like on held-out text, and what the naive mi
 				return usagef("there is no --output: write -o and the path of the file")
 			case filepath.Ext(output) != ".gguf":
 				return usagef("--output %s: write a name that ends in .gguf", output)
-			case (bytes == "") == (w.BitsPerWeight == 0):
+			case c.Flags().Changed("bytes") == c.Flags().Changed("bits-per-weight"):
 				return usagef("write how large the file may be: --bytes or --bits-per-weight, one of them")
-			case w.BitsPerWeight < 0 || math.IsNaN(w.BitsPerWeight) || math.IsInf(w.BitsPerWeight, 0):
+			case bytes == "" && !(w.BitsPerWeight > 0) || math.IsNaN(w.BitsPerWeight) || math.IsInf(w.BitsPerWeight, 0):
 				return usagef("--bits-per-weight %v: write a number above 0", w.BitsPerWeight)
 			case w.TimeLimit < time.Second:
 				return usagef("--time-limit %v: write a second or more, like 90m", w.TimeLimit)
@@ -57,6 +57,9 @@ At the end it says what the file is like on held-out text, and what the naive mi
 				if w.Bytes, err = configs.ParseBytes(bytes); err != nil {
 					return usagef("--bytes: %w", err)
 				}
+			}
+			if folder, err := os.Stat(filepath.Dir(output)); err != nil || !folder.IsDir() {
+				return usagef("--output %s: there is no folder %s: make it first", output, filepath.Dir(output))
 			}
 			if sameFile(output, w.Model) || sameFile(filepath.Dir(output), w.Model) {
 				return usagef("--output %s is the model, or in its folder: choose another path", output)

@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -92,13 +94,17 @@ func (r resolver) path(name string, dataset bool) (string, error) {
 	return client.Fetch(r.c.Context(), ref)
 }
 
-// openModel opens a model by its name.
+// openModel opens a model by its name. That there is none of that name is a mistake in the command.
 func openModel(c *cobra.Command, ref string) (*model.Model, error) {
 	path, err := resolver{c}.Model(ref)
 	if err != nil {
 		return nil, err
 	}
-	return model.OpenAs(path, ref)
+	m, err := model.OpenAs(path, ref)
+	if _, there := os.Stat(path); err != nil && path != model.Builtin && errors.Is(there, fs.ErrNotExist) {
+		return nil, usageError{err}
+	}
+	return m, err
 }
 
 // readTokens reads a text by its name as a model sees it.

@@ -80,7 +80,7 @@ func inspect(c *cobra.Command, ref string) (*inspection, error) {
 		defer f.Close()
 		r.gguf(f)
 	} else {
-		m, err := model.OpenAs(path, ref)
+		m, err := openModel(c, ref)
 		if err != nil {
 			return nil, err
 		}

@@ -267,11 +267,15 @@ func TestCorruptFolder(t *testing.T) {
 func TestNoModel(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "notes.txt", "Call me Ishmael.\n")
-	for ref, says := range map[string]string{
-		"nowhere.gguf": "builtin:finchling", "notes.txt": "GGUF", ".": "config.json", "builtin:sparrow": "builtin:finchling", "": "builtin:finchling",
+	for _, c := range []struct {
+		ref, says string
+		exit      int
+	}{
+		{"nowhere.gguf", "builtin:finchling", 2}, {"builtin:sparrow", "builtin:finchling", 2}, {"", "builtin:finchling", 2},
+		{"notes.txt", "GGUF", 1}, {".", "config.json", 1},
 	} {
-		for _, args := range using(ref) {
-			finch(t, dir, args...).fails(t, 1, says)
+		for _, args := range using(c.ref) {
+			finch(t, dir, args...).fails(t, c.exit, c.says)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func open(path, ref string) (*Model, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("a model is a .gguf file, a Hugging Face folder, %s or hf://ORG/NAME: %w", Builtin, err)
+		return nil, fmt.Errorf("a model is a .gguf or .packed file, a Hugging Face folder, %s or hf://ORG/NAME: %w", Builtin, err)
 	case info.IsDir():
 		return openFolder(path, ref)
 	}
