@@ -45,13 +45,14 @@ func TestPull(t *testing.T) {
 	files := filesOf(t, testmodel.Folder(t, testmodel.Llama(1, 2, 64, 96, testmodel.Vocab)))
 	h, cache, dir := hubtest.New(t, "org/name", files), t.TempDir(), t.TempDir()
 	cut := false
-	h.Meddle = func(w http.ResponseWriter, r *http.Request, name string, data []byte) bool {
+	meddle := func(w http.ResponseWriter, r *http.Request, name string, data []byte) bool {
 		if strings.HasPrefix(r.URL.Path, "/cdn/") && !cut {
 			cut = true
 			hubtest.CutOff(w, r, data, 1000)
 		}
 		return false
 	}
+	h.Change(func() { h.Meddle = meddle })
 
 	r := online(t, h, cache, dir, "pull", "org/name")
 	where := filepath.Join(cache, "models--org--name", "snapshots", h.Commit)
@@ -63,7 +64,7 @@ func TestPull(t *testing.T) {
 			t.Errorf("stderr lacks %q:\n%s", want, r.stderr)
 		}
 	}
-	asked := len(h.Requests)
+	asked := len(h.Asked())
 
 	// The other commands take it from the cache, by the same name, and without the hub.
 	write(t, dir, "text.jsonl", strings.Repeat(`{"body": "the cat sat on the mat"}`+"\n", 40))
@@ -75,8 +76,8 @@ func TestPull(t *testing.T) {
 	if r := online(t, h, cache, dir, "inspect", "hf://org/name"); r.code != 0 || !strings.Contains(r.stdout, "llama") {
 		t.Errorf("exit code %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
-	if len(h.Requests) != asked {
-		t.Errorf("the hub was asked for %q", h.Requests[asked:])
+	if requests := h.Asked(); len(requests) != asked {
+		t.Errorf("the hub was asked for %q", requests[asked:])
 	}
 
 	// An experiment brings its model.
@@ -85,10 +86,11 @@ func TestPull(t *testing.T) {
 	if r := online(t, h, fresh, dir, "plan"); r.code != 0 || !strings.Contains(r.stderr, "model.safetensors: 0.") {
 		t.Errorf("exit code %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
-	h.Meddle = func(w http.ResponseWriter, r *http.Request, _ string, _ []byte) bool {
+	meddle = func(w http.ResponseWriter, r *http.Request, _ string, _ []byte) bool {
 		w.WriteHeader(http.StatusForbidden)
 		return true
 	}
+	h.Change(func() { h.Meddle = meddle })
 	online(t, h, t.TempDir(), dir, "plan").fails(t, 1, "finch: experiments.toml:3: hf://org/name: the hub answers 403 Forbidden: the token in HF_TOKEN may not read it")
 }
 

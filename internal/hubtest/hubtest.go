@@ -24,7 +24,7 @@ type Hub struct {
 	Hub, CDN *httptest.Server
 	page     string // org/name, datasets/org/name
 
-	// Tests change these between pulls.
+	// Tests change these between pulls, those that pull in another process by Change.
 	Commit string
 	Files  map[string][]byte
 	Large  func(name string) bool
@@ -40,10 +40,26 @@ func New(t testing.TB, page string, files map[string][]byte) *Hub {
 	h.Large = func(name string) bool {
 		return slices.Contains([]string{".safetensors", ".gguf", ".parquet"}, path.Ext(name))
 	}
-	h.Hub, h.CDN = httptest.NewServer(http.HandlerFunc(h.serveHub)), httptest.NewServer(http.HandlerFunc(h.serveCDN))
+	h.Change(func() {
+		h.Hub, h.CDN = httptest.NewServer(http.HandlerFunc(h.serveHub)), httptest.NewServer(http.HandlerFunc(h.serveCDN))
+	})
 	t.Cleanup(h.Hub.Close)
 	t.Cleanup(h.CDN.Close)
 	return h
+}
+
+// Change runs a function that changes fields of the hub, before the requests that follow.
+func (h *Hub) Change(change func()) {
+	h.mu.Lock() // which every request takes first
+	defer h.mu.Unlock()
+	change()
+}
+
+// Asked are the requests so far.
+func (h *Hub) Asked() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.Requests)
 }
 
 // Hash is the name of a file's blob.
