@@ -121,13 +121,8 @@ func (e *Engine) WriteBase(ctx context.Context, w io.Writer, c *Corpus, info Bas
 
 // OpenBase maps a base file, after comparing all of it with its checksum.
 func OpenBase(path string) (*Base, error) {
-	file, err := mmap.Open(path)
+	b, file, err := mmap.Parse(path, parseBase)
 	if err != nil {
-		return nil, err
-	}
-	b, err := parseBase(file.Bytes(), path)
-	if err != nil {
-		file.Close()
 		return nil, err
 	}
 	b.file = file

@@ -41,6 +41,21 @@ func Open(path string) (*File, error) {
 	return &File{data: data, mapped: mapped}, nil
 }
 
+// Parse maps the file at path and has it parsed. What comes of it may refer to the mapping, which is closed after an error.
+func Parse[T any](path string, parse func(data []byte, path string) (T, error)) (T, *File, error) {
+	var none T
+	f, err := Open(path)
+	if err != nil {
+		return none, nil, err
+	}
+	parsed, err := parse(f.Bytes(), path)
+	if err != nil {
+		f.Close()
+		return none, nil, err
+	}
+	return parsed, f, nil
+}
+
 // Bytes is the content. It is read-only (writing to it ends the process) and gone after Close.
 func (f *File) Bytes() []byte { return f.data }
 

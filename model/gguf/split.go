@@ -159,13 +159,8 @@ func (f *File) dropSplitKeys() {
 
 // openOne maps and checks one file.
 func openOne(path string) (*File, error) {
-	m, err := mmap.Open(path)
+	f, m, err := mmap.Parse(path, Parse)
 	if err != nil {
-		return nil, err
-	}
-	f, err := Parse(m.Bytes(), path)
-	if err != nil {
-		m.Close()
 		return nil, err
 	}
 	f.mappings = []*mmap.File{m}

@@ -38,13 +38,8 @@ func (t *Tensor) Elements() int64 {
 
 // Open maps the safetensors file at path and checks it. Errors name the file, the tensor and the byte.
 func Open(path string) (*File, error) {
-	m, err := mmap.Open(path)
+	f, m, err := mmap.Parse(path, Parse)
 	if err != nil {
-		return nil, err
-	}
-	f, err := Parse(m.Bytes(), path)
-	if err != nil {
-		m.Close()
 		return nil, err
 	}
 	f.mapping = m
