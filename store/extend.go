@@ -32,16 +32,11 @@ func (db *DB) ExtendRun(ctx context.Context, run int64, config, configHash strin
 		if _, err := tx.ExecContext(ctx, "DELETE FROM results WHERE run_id = ?", run); err != nil {
 			return err
 		}
-		result, err := tx.ExecContext(ctx, `
+		err = updateRun(ctx, tx, run, `
 			UPDATE runs SET config = ?, config_hash = ?, status = 'running', error = '', finished_at = NULL, seal = ''
 			WHERE id = ? AND superseded = 0`, config, configHash, run)
 		if err != nil {
 			return err
-		}
-		if changed, err := result.RowsAffected(); err != nil {
-			return err
-		} else if changed == 0 {
-			return wrongState(ctx, tx, run)
 		}
 		return chainAnew(ctx, tx, run)
 	})

@@ -145,19 +145,11 @@ func (db *DB) FinishRun(ctx context.Context, run int64, seconds float64) error {
 func (db *DB) changeStatus(ctx context.Context, step failpoint.Step, verb string, run int64, to Status, seconds float64, message, from string,
 	last func(*sql.Tx) error) error {
 	return db.update(ctx, step, fmt.Sprintf("%s run %d", verb, run), func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `
+		err := updateRun(ctx, tx, run, `
 			UPDATE runs SET status = ?, error = ?, seconds = seconds + ?
 			WHERE id = ? AND superseded = 0 AND status IN (`+from+`)`, to, message, seconds, run)
-		if err != nil {
+		if err != nil || last == nil {
 			return err
-		}
-		if changed, err := result.RowsAffected(); err != nil {
-			return err
-		} else if changed == 0 {
-			return wrongState(ctx, tx, run)
-		}
-		if last == nil {
-			return nil
 		}
 		return last(tx)
 	})
@@ -168,20 +160,29 @@ func (db *DB) changeStatus(ctx context.Context, step failpoint.Step, verb string
 func (db *DB) SupersedeRuns(ctx context.Context, runs ...int64) error {
 	return db.update(ctx, failpoint.Supersede, fmt.Sprintf("supersede runs %v", runs), func(tx *sql.Tx) error {
 		for _, run := range runs {
-			result, err := tx.ExecContext(ctx, `
+			err := updateRun(ctx, tx, run, `
 				UPDATE runs SET superseded = 1, status = CASE status WHEN 'running' THEN 'interrupted' ELSE status END
 				WHERE id = ?`, run)
 			if err != nil {
 				return err
 			}
-			if changed, err := result.RowsAffected(); err != nil {
-				return err
-			} else if changed == 0 {
-				return wrongState(ctx, tx, run)
-			}
 		}
 		return nil
 	})
+}
+
+// updateRun executes a statement that changes the row of a run, which is in another state than it should be if none changes.
+func updateRun(ctx context.Context, tx *sql.Tx, run int64, statement string, args ...any) error {
+	result, err := tx.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return err
+	}
+	if changed, err := result.RowsAffected(); err != nil {
+		return err
+	} else if changed == 0 {
+		return wrongState(ctx, tx, run)
+	}
+	return nil
 }
 
 // requireRunning guards the rows that a seal covers.
