@@ -11,10 +11,16 @@ import (
 	"github.com/finch-llm/finch/model/tokenizer"
 )
 
-// tiny is the configuration of testdata/tiny-llama with some keys changed; a nil value removes one.
+// tiny is the configuration of testdata/tiny-llama with some keys changed.
 func tiny(t testing.TB, changes map[string]any) []byte {
 	t.Helper()
-	data, err := os.ReadFile("testdata/tiny-llama/config.json")
+	return changedConfig(t, "testdata/tiny-llama", changes)
+}
+
+// changedConfig is the config.json of a folder with some keys changed; a nil value removes one.
+func changedConfig(t testing.TB, folder string, changes map[string]any) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(folder, "config.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

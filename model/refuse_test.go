@@ -16,32 +16,16 @@ import (
 	"github.com/finch-llm/finch/model/tokenizer"
 )
 
-// changed opens one of the golden models with some keys of its config.json changed; a nil value removes one.
+// changed opens one of the golden models with some keys of its config.json changed.
 func changed(t *testing.T, name string, changes map[string]any) (*Model, error) {
 	t.Helper()
 	dir := filepath.Join("testdata/architectures", name)
-	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var config map[string]any
-	if err := json.Unmarshal(data, &config); err != nil {
-		t.Fatal(err)
-	}
-	for key, value := range changes {
-		if config[key] = value; value == nil {
-			delete(config, key)
-		}
-	}
-	if data, err = json.Marshal(config); err != nil {
-		t.Fatal(err)
-	}
 	weights, err := safetensors.OpenFolder(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { weights.Close() })
-	return fromHuggingFace(name, data, &tokenizer.Files{JSON: []byte(oneToken)}, weights)
+	return fromHuggingFace(name, changedConfig(t, dir, changes), &tokenizer.Files{JSON: []byte(oneToken)}, weights)
 }
 
 func TestSettingsOfArchitecturesAreReadOrRefused(t *testing.T) {
