@@ -1,8 +1,10 @@
-// Package damaged lets tests compare what docs/reliability.md says of damaged inputs with what finch says of them.
+// Package damaged serves tests of damaged inputs: it compares what docs/reliability.md says of them with what finch says, and
+// measures what reading them allocates.
 package damaged
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -37,4 +39,13 @@ func Check(t *testing.T, path, format string, rows int, messages map[string]stri
 	if found != rows {
 		t.Errorf("%s has %d rows of damage to %s, want %d", path, found, format, rows)
 	}
+}
+
+// Allocated is the number of bytes that do allocates, garbage included.
+func Allocated(do func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }

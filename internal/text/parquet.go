@@ -78,7 +78,7 @@ func readPages(pages parquet.Pages, field string, yield func(string) bool) error
 			return nil
 		}
 		if err != nil {
-			return damaged(err)
+			return damagedFile(err)
 		}
 		if err := readPage(page, field, values, yield); err != nil {
 			return err
@@ -105,13 +105,13 @@ func readPage(page parquet.Page, field string, values []parquet.Value, yield fun
 		case err == io.EOF:
 			return nil
 		case err != nil:
-			return damaged(err)
+			return damagedFile(err)
 		}
 	}
 }
 
-// damaged is an error of the library, with what to do.
-func damaged(err error) error {
+// damagedFile is an error of the library, with what to do.
+func damagedFile(err error) error {
 	return fmt.Errorf("the file is damaged (%w): copy or download it again", err)
 }
 

@@ -9,12 +9,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/finch-llm/finch/internal/damaged"
 )
 
 func parse(t testing.TB, name string) Source {
@@ -279,21 +280,12 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// allocated is the number of bytes that f allocates.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
-
 func FuzzJSONL(f *testing.F) {
 	f.Add([]byte(`{"text": "a"}`+"\n\n"+`{"text": null}`), "text")
 	f.Add([]byte("\ufeff{\"a\": {\"text\": 1}}"), "a")
 	f.Fuzz(func(t *testing.T, data []byte, field string) {
 		size := 0
-		n := allocated(func() {
+		n := damaged.Allocated(func() {
 			jsonl(bytes.NewReader(data), "fuzz", field, func(text string, err error) bool {
 				size += len(text)
 				return true
@@ -320,7 +312,7 @@ func FuzzParquet(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var failed error
-		n := allocated(func() {
+		n := damaged.Allocated(func() {
 			parquetColumn(bytes.NewReader(data), int64(len(data)), "fuzz", "text", func(_ string, err error) bool {
 				if failed != nil {
 					t.Fatal("it goes on after an error")

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"testing"
+
+	"github.com/finch-llm/finch/internal/damaged"
 )
 
 // FuzzParse: no input panics, takes more memory than allowed, or is accepted without being whole. What is accepted can be
@@ -24,7 +26,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var file *File
 		var err error
-		if n := allocated(func() { file, err = Parse(data, "fuzz") }); n > uint64(4*len(data)+16<<20) {
+		if n := damaged.Allocated(func() { file, err = Parse(data, "fuzz") }); n > uint64(4*len(data)+16<<20) {
 			t.Fatalf("allocated %d bytes for a file of %d", n, len(data))
 		}
 		if err != nil {

@@ -6,18 +6,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
-)
 
-// allocated is the number of bytes that do allocates, garbage included.
-func allocated(do func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	do()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
+	"github.com/finch-llm/finch/internal/damaged"
+)
 
 // TestMemoryOfLies: files that claim much and hold little.
 func TestMemoryOfLies(t *testing.T) {
@@ -33,7 +25,7 @@ func TestMemoryOfLies(t *testing.T) {
 		{"alignment of 2^30", rawKeys(rawKV(alignmentKey, Uint32, u32(1<<30)))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if n := allocated(func() { Parse(c.data, "lies") }); n > 64<<10 {
+			if n := damaged.Allocated(func() { Parse(c.data, "lies") }); n > 64<<10 {
 				t.Errorf("allocated %d bytes for a file of %d", n, len(c.data))
 			}
 		})
@@ -70,7 +62,7 @@ func TestMemoryOfDenseFiles(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var err error
-			got := allocated(func() { _, err = Parse(c.data, "dense") })
+			got := damaged.Allocated(func() { _, err = Parse(c.data, "dense") })
 			if (err == nil) != c.ok {
 				t.Fatal(err)
 			}
@@ -127,7 +119,7 @@ func TestLargeModelIsCheapToOpen(t *testing.T) {
 		t.Skipf("the file system has no holes: %v", err)
 	}
 	var f *File
-	n := allocated(func() { f, err = Open(path) })
+	n := damaged.Allocated(func() { f, err = Open(path) })
 	if err != nil {
 		t.Fatal(err)
 	}

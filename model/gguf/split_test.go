@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/finch-llm/finch/internal/damaged"
 )
 
 // What llama-gguf-split has split (tools/golden/split_files.py) is the whole again, whichever part is opened.
@@ -151,7 +153,7 @@ func FuzzParts(f *testing.F) {
 			return
 		}
 		var whole *File
-		if n := allocated(func() { whole, err = join([]*File{a, b}) }); n > uint64(4*(len(first)+len(second))+16<<20) {
+		if n := damaged.Allocated(func() { whole, err = join([]*File{a, b}) }); n > uint64(4*(len(first)+len(second))+16<<20) {
 			t.Fatalf("allocated %d bytes for files of %d and %d", n, len(first), len(second))
 		}
 		if err != nil {

@@ -5,10 +5,10 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
-	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/finch-llm/finch/internal/damaged"
 	"github.com/finch-llm/finch/model/gguf"
 )
 
@@ -93,15 +93,6 @@ func TestOldestLegacyFiles(t *testing.T) {
 	}
 }
 
-// allocated is the number of bytes that do allocates, garbage included.
-func allocated(do func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	do()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
-
 // TestMemory: the legacy file that takes most memory for its size stays below 4 × size + 16 MiB.
 func TestMemory(t *testing.T) {
 	const n = 1 << 18
@@ -112,7 +103,7 @@ func TestMemory(t *testing.T) {
 		data = append(data, numbers(1, 1, one)...)
 	}
 	var err error
-	if got := allocated(func() { _, err = Parse(data, "small matrices") }); got > uint64(4*len(data)+16<<20) {
+	if got := damaged.Allocated(func() { _, err = Parse(data, "small matrices") }); got > uint64(4*len(data)+16<<20) {
 		t.Errorf("allocated %d bytes for a file of %d", got, len(data))
 	}
 	if err != nil {
@@ -130,7 +121,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var file *File
 		var err error
-		if n := allocated(func() { file, err = Parse(data, "fuzz") }); n > uint64(4*len(data)+16<<20) {
+		if n := damaged.Allocated(func() { file, err = Parse(data, "fuzz") }); n > uint64(4*len(data)+16<<20) {
 			t.Fatalf("allocated %d bytes for a file of %d", n, len(data))
 		}
 		if err != nil {

@@ -2,19 +2,11 @@ package safetensors
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
-)
 
-// allocated is the number of bytes that do allocates, garbage included.
-func allocated(do func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	do()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
+	"github.com/finch-llm/finch/internal/damaged"
+)
 
 // TestMemory: the files that take most memory for their size stay below 4 × size + 16 MiB, garbage included; those whose
 // number of entries only the size bounds need much less than the 16 MiB.
@@ -47,7 +39,7 @@ func TestMemory(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			data := raw(c.header, 0)
 			var err error
-			got := allocated(func() { _, err = Parse(data, "memory") })
+			got := damaged.Allocated(func() { _, err = Parse(data, "memory") })
 			if (err == nil) != c.ok {
 				t.Fatal(err)
 			}

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/finch-llm/finch/internal/damaged"
 )
 
 // charsmapOf is a precompiled_charsmap with this trie and these texts.
@@ -110,15 +111,6 @@ func TestTruncatedModels(t *testing.T) {
 	}
 }
 
-// allocated is the number of bytes that do allocates, garbage included.
-func allocated(do func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	do()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
-
 // The models that take most memory for their size stay below 4 × size + 16 MiB.
 func TestModelMemory(t *testing.T) {
 	many := func(n int, kind modelKind, typ tokenType) []byte {
@@ -144,7 +136,7 @@ func TestModelMemory(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var err error
-			got := allocated(func() { _, err = fromModel(c.data, nil) })
+			got := damaged.Allocated(func() { _, err = fromModel(c.data, nil) })
 			if (err == nil) != c.ok {
 				t.Fatal(err)
 			}
@@ -167,7 +159,7 @@ func FuzzFromModel(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, text string) {
 		var tok *Tokenizer
 		var err error
-		if n := allocated(func() { tok, err = fromModel(data, nil) }); n > uint64(4*len(data)+16<<20) {
+		if n := damaged.Allocated(func() { tok, err = fromModel(data, nil) }); n > uint64(4*len(data)+16<<20) {
 			t.Fatalf("allocated %d bytes for a file of %d", n, len(data))
 		}
 		if err != nil {

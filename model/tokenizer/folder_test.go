@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/finch-llm/finch/internal/damaged"
 )
 
 // abModel is a small BPE tokenizer.model: <unk> 0, <s> 1, </s> 2, then ▁, a, b, ab and ▁ab.
@@ -124,7 +126,7 @@ func FuzzFolder(f *testing.F) {
 		files := &Files{Model: model, Added: added, Config: config}
 		var tok *Tokenizer
 		var err error
-		if n := allocated(func() { tok, err = files.Load("fuzz") }); n > uint64(4*(len(added)+len(config))+16<<20) {
+		if n := damaged.Allocated(func() { tok, err = files.Load("fuzz") }); n > uint64(4*(len(added)+len(config))+16<<20) {
 			t.Fatalf("allocated %d bytes for %d", n, len(added)+len(config))
 		}
 		if err == nil {

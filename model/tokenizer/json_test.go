@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/finch-llm/finch/internal/damaged"
 )
 
 // minimal is a tokenizer.json over the characters a and b, with more keys before its model.
@@ -134,7 +136,7 @@ func FuzzFromJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, text string) {
 		var tok *Tokenizer
 		var err error
-		if n := allocated(func() { tok, err = FromJSON(data, "fuzz") }); n > uint64(4*len(data)+16<<20) {
+		if n := damaged.Allocated(func() { tok, err = FromJSON(data, "fuzz") }); n > uint64(4*len(data)+16<<20) {
 			t.Fatalf("allocated %d bytes for a file of %d", n, len(data))
 		}
 		if err != nil {
