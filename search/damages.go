@@ -27,52 +27,55 @@ func (o *Operators) dearest() Genome {
 // newSeparable makes a method that measures every site by itself, solves for the allocation of the least sum of damages,
 // and scores that once.
 func newSeparable(o *Operators, settings Settings, operator string, solve func(*Operators, damages) *Individual) (Strategy, error) {
-	count := 1 // of measurements
-	for i := range o.space.Sites {
-		count += len(o.space.Sites[i].Levels) - 1
-	}
-	tokens, err := settings.affordable(count, "measurements of single sites")
+	plan := o.allProbes()
+	tokens, err := settings.affordable(len(plan)+1, "measurements of single sites")
 	if err != nil {
 		return nil, err
 	}
 	s := newSteps()
-	s.ask(Batch{Tokens: tokens, Candidates: s.probes(o), Probe: true}, func(_ []Candidate, fitness []float64) {
-		s.propose(settings, 1, solve(o, measured(o, fitness)), operator)
+	s.ask(Batch{Tokens: tokens, Candidates: s.probes(o, plan), Probe: true}, func(_ []Candidate, fitness []float64) {
+		s.propose(settings, 1, solve(o, measured(o, plan, fitness)), operator)
 	})
 	return s, nil
 }
 
-// probes are all sites at their dearest level, and then each site at each of its others.
-func (s *steps) probes(o *Operators) []Candidate {
+// probes are all sites at their dearest level, and then each site of the plan at its.
+func (s *steps) probes(o *Operators, plan []probe) []Candidate {
 	dearest := o.dearest()
 	candidates := []Candidate{s.candidate(0, 0, dearest, -1, "all at their dearest")}
-	for i, top := range dearest {
-		for level := range top {
-			g := slices.Clone(dearest)
-			g[i] = level
-			g = o.space.Canonical(g)
-			candidates = append(candidates, s.candidate(0, s.proposed, g, 0, describe(o.space, dearest, g)))
-		}
+	for _, p := range plan {
+		g := slices.Clone(dearest)
+		g[p.site] = p.level
+		g = o.space.Canonical(g)
+		candidates = append(candidates, s.candidate(0, s.proposed, g, 0, describe(o.space, dearest, g)))
 	}
 	return candidates
 }
 
-// measured reads the damages off the scores of probes.
-func measured(o *Operators, fitness []float64) damages {
+// measured reads the damages off the scores of probes. Between levels of the plan the square root of the damage, the disturbance, is
+// interpolated.
+func measured(o *Operators, plan []probe, fitness []float64) damages {
 	base := fitness[0]
-	if math.IsNaN(base) || math.IsInf(base, 0) {
+	if !finite(base) {
 		base = 0
 	}
 	d := make(damages, len(o.space.Sites))
-	next := 1
 	for i := range d {
 		d[i] = make([]float64, len(o.space.Sites[i].Levels))
-		for level := range d[i][:len(d[i])-1] {
-			d[i][level] = fitness[next] - base
-			if math.IsNaN(d[i][level]) || math.IsInf(d[i][level], 0) {
-				d[i][level] = failed
-			}
-			next++
+	}
+	for k, p := range plan {
+		if d[p.site][p.level] = fitness[k+1] - base; !finite(d[p.site][p.level]) {
+			d[p.site][p.level] = failed
+		}
+	}
+	for k, p := range plan {
+		next := probe{p.site, uint8(len(d[p.site]) - 1)}
+		if k+1 < len(plan) && plan[k+1].site == p.site {
+			next = plan[k+1]
+		}
+		low, high := math.Sqrt(max(0, d[p.site][p.level])), math.Sqrt(max(0, d[p.site][next.level]))
+		for l := p.level + 1; l < next.level; l++ {
+			d[p.site][l] = square(low + (high-low)*float64(l-p.level)/float64(next.level-p.level))
 		}
 	}
 	return d

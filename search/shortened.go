@@ -14,8 +14,8 @@ func newShortened(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 		return nil, err
 	}
 	s := newSteps()
-	s.ask(Batch{Tokens: tokens, Candidates: s.probes(o), Probe: true}, func(_ []Candidate, fitness []float64) {
-		d := measured(o, fitness)
+	s.ask(Batch{Tokens: tokens, Candidates: s.probes(o, o.allProbes()), Probe: true}, func(_ []Candidate, fitness []float64) {
+		d := measured(o, o.allProbes(), fitness)
 		importance := make([]float64, len(gates))
 		for k, i := range gates {
 			importance[k] = d[i][Drop]

@@ -50,6 +50,7 @@ type Method struct {
 func Methods() []Method {
 	return []Method{
 		{"evopress", "(1+λ) evolution with staged selection (arXiv 2410.14649)", true, newEvoPress},
+		{"finch", "", false, newFinch},
 		{"greedy", "steps down of the least measured damage of single sites for what they save", false, newGreedy},
 		{"dp", "dynamic programming on measured damages of single sites (SPDY, L-GreCo)", false, newDP},
 		{"dp-local", "the same on local errors of single layers, without a token", false, newDPLocal},

@@ -1,0 +1,277 @@
+package search
+
+import "math"
+
+const (
+	// tries is how many proposals each child is the best of, by prediction.
+	tries = 4
+	// maxKicks is how many kicks the boldest children are away from their parent; others are 1, 2, 4, … away.
+	maxKicks = 8
+	// surveysInARow, at most, as long as each gives a better parent.
+	surveysInARow = 4
+	// patience is how many generations without a better parent end in a survey of it.
+	patience = 8
+)
+
+// finch is the default method. It begins where methods end that take damages of single sites to add up: with those damages, measured on
+// one slice of the first stage's length, and the allocation of the least sum. From there on it evolves like evopress, with two kinds
+// of generations that know more than a random mutation does:
+//
+//   - A survey scores the parent with each single site a step up and down. The children have a share of the changes that these differences
+//     call for, drawn at random.
+//   - A generation of offspring takes the best, by a surrogate learnt from all scores, of several random changes that are repaired to
+//     the budget by the surrogate's steepest steps.
+//
+// Children are scored beside their parent on a slice of the first stage's length, the best and the parent again on one of the last's. Steps that
+// the tokens of evopress do not pay for end the search.
+type finch struct {
+	*steps
+	ops      *Operators
+	settings Settings
+	seed     uint64
+
+	model      *surrogate
+	noise      noise
+	trust      trust
+	parent     Candidate
+	scored     map[string]Candidate // by genome
+	generation int
+	left       int64 // tokens
+	surveys    int   // in a row
+	stalled    int   // generations since the last better parent
+	surveyed   int   // ID of the last candidate whose neighbours were scored
+}
+
+func newFinch(o *Operators, settings Settings, seed uint64) (Strategy, error) {
+	f := &finch{
+		steps: newSteps(), ops: o, settings: settings, seed: seed,
+		scored: map[string]Candidate{}, left: settings.TotalTokens(), surveyed: none.ID,
+	}
+	plan := o.coarseProbes()
+	if tokens := int64(len(plan)+1)*int64(settings.Tokens[0]) + int64(settings.lastTokens()); tokens > f.left {
+		_, err := settings.affordable(len(plan)+1, "measurements of single sites")
+		return nil, err
+	}
+	f.batch(Batch{Tokens: settings.Tokens[0], Candidates: f.probes(o, plan), Probe: true}, func(_ []Candidate, fitness []float64) {
+		d := measured(o, plan, fitness)
+		f.model = newSurrogate(o, d)
+		start := f.candidate(0, f.proposed, solveDP(o, d).Levels, none.ID, "start")
+		f.batch(Batch{Stage: 1, Tokens: settings.lastTokens(), Candidates: []Candidate{start}}, func(candidates []Candidate, fitness []float64) {
+			f.choose(candidates, fitness)
+			f.parent = f.best
+			f.scored[string(f.parent.Genome)] = f.parent
+			f.noise.expect(fitness[0])
+			f.next()
+		})
+	})
+	return f, nil
+}
+
+// batch asks for scores if the tokens suffice; else the search ends.
+func (f *finch) batch(b Batch, then func([]Candidate, []float64)) {
+	if cost := int64(len(b.Candidates)) * int64(b.Tokens); cost <= f.left {
+		f.left -= cost
+		f.ask(b, then)
+	}
+}
+
+// next begins another generation.
+func (f *finch) next() {
+	f.generation++
+	better := f.parent.ID != f.surveyed
+	if better && (f.surveys < surveysInARow && f.stalled == 0 || f.stalled >= patience) {
+		f.survey()
+		return
+	}
+	f.surveys = surveysInARow // until patience is at its end
+	f.breed()
+}
+
+// survey scores the parent's neighbours.
+func (f *finch) survey() {
+	if f.stalled >= patience {
+		f.surveys = 0
+	}
+	f.surveys++
+	f.stalled, f.surveyed = 0, f.parent.ID
+	plan := f.ops.neighbours(f.parent.Genome)
+	candidates := []Candidate{f.parent}
+	for slot, p := range plan {
+		g := f.ops.with(f.parent.Genome, p)
+		candidates = append(candidates, f.candidate(f.generation, slot, g, f.parent.ID, describe(f.ops.space, f.parent.Genome, g)))
+	}
+	f.batch(Batch{Generation: f.generation, Tokens: f.settings.Tokens[0], Candidates: candidates, Probe: true}, func(candidates []Candidate, fitness []float64) {
+		f.learn(candidates[1:], fitness[1:], fitness[0], f.settings.Tokens[0])
+		local := localDamages(f.ops, f.parent.Genome, plan, fitness)
+		target := solveDP(f.ops, local).Levels
+		steep := newSurrogate(f.ops, local)
+		f.compete(len(plan), 1, func(slot int) Genome {
+			share := 1 / float64(1+slot%4)
+			return f.towards(target, share, steep, Rand(f.seed, f.generation, len(plan)+slot))
+		})
+	})
+}
+
+// towards takes a share of the changes from the parent to a target, drawn at random, and repairs the budget.
+func (f *finch) towards(target Genome, share float64, model *surrogate, rng Random) Genome {
+	ind := f.ops.individual(f.parent.Genome).Clone()
+	for i, level := range target {
+		if ind.Levels[i] == level || ind.Space.Sites[i].Gate >= 0 && !ind.Space.active(ind.Levels, i) || rng.Float64() >= share {
+			continue
+		}
+		switch {
+		case ind.kept(i):
+			ind.drop(i)
+		case ind.dropped(i):
+			ind.keep(i)
+		default:
+			ind.put(i, level)
+		}
+	}
+	ind.log = ind.log[:0]
+	c := model.climber(ind)
+	if !c.descend() {
+		return nil
+	}
+	c.ascend()
+	return c.Levels
+}
+
+// breed scores offspring that the surrogate finds promising.
+func (f *finch) breed() {
+	f.model.fit()
+	parent := f.model.climber(f.ops.individual(f.parent.Genome).Clone())
+	f.compete(0, 0, func(slot int) Genome {
+		rng := Rand(f.seed, f.generation, slot)
+		kicks := 1 << (slot % 8)
+		var best *climber
+		for range tries {
+			c := parent.wander(min(kicks, maxKicks), rng)
+			if c != nil && (best == nil || c.value < best.value) {
+				best = c
+			}
+		}
+		if best == nil {
+			return nil
+		}
+		return best.Levels
+	})
+}
+
+// compete scores λ children beside their parent, and then the best of them again. Slots and stages are counted from the first.
+func (f *finch) compete(firstSlot, stage int, child func(slot int) Genome) {
+	candidates := []Candidate{f.parent}
+	seen := map[string]bool{string(f.parent.Genome): true}
+	for slot := range f.settings.Offspring {
+		g := child(slot)
+		if g == nil || seen[string(g)] {
+			continue
+		}
+		seen[string(g)] = true
+		c, again := f.scored[string(g)] // more scores of a good one are as welcome as those of a new one
+		if !again {
+			c = f.candidate(f.generation, firstSlot+slot, g, f.parent.ID, describe(f.ops.space, f.parent.Genome, g))
+			f.scored[string(g)] = c
+		}
+		candidates = append(candidates, c)
+	}
+	if len(candidates) == 1 {
+		if f.stalled++; f.stalled < 2*patience {
+			f.next()
+		}
+		return
+	}
+	tokens := f.settings.Tokens[0]
+	f.batch(Batch{Generation: f.generation, Stage: stage, Tokens: tokens, Candidates: candidates}, func(candidates []Candidate, fitness []float64) {
+		f.learn(candidates[1:], fitness[1:], fitness[0], tokens)
+		excess := make(map[int]float64, len(candidates))
+		for i, c := range candidates {
+			excess[c.ID] = fitness[i] - fitness[0]
+		}
+		race := append(fittest(candidates[1:], fitness[1:], f.settings.Survivors[0]), f.parent)
+		f.decide(stage+1, race, excess)
+	})
+}
+
+// decide scores the parent, which comes last, and the best children on a slice of the last stage's length. The next parent is the one
+// that is best by these scores and the surrogate's predictions together. The children's excess in the first stage tells how noisy scores are.
+func (f *finch) decide(stage int, race []Candidate, excess map[int]float64) {
+	f.model.fit()
+	parent := f.model.predict(f.parent.Genome)
+	tokens := f.settings.lastTokens()
+	f.batch(Batch{Generation: f.generation, Stage: stage, Tokens: tokens, Candidates: race}, func(candidates []Candidate, fitness []float64) {
+		children := len(candidates) - 1
+		f.stalled++
+		best, least := f.parent, 0.0
+		for i, c := range candidates[:children] {
+			measured := fitness[i] - fitness[children]
+			if !finite(measured) {
+				continue
+			}
+			f.noise.observe(excess[c.ID]-measured, f.settings.Tokens[0], tokens)
+			predicted := f.model.predict(c.Genome) - parent
+			if estimate := f.trust.combine(measured, predicted, f.noise.variance(tokens)); estimate < least {
+				best, least, f.stalled = c, estimate, 0
+			}
+		}
+		f.learn(candidates[:children], fitness[:children], fitness[children], tokens)
+		f.parent, f.best = best, best
+		f.next()
+	})
+}
+
+// learn tells the surrogate how much worse children are than their parent. One that is twice as bad is as bad as any.
+func (f *finch) learn(children []Candidate, fitness []float64, parent float64, tokens int) {
+	for i, c := range children {
+		if excess := fitness[i] - parent; finite(excess) {
+			f.model.learn(c.Genome, f.parent.Genome, min(excess, parent), f.noise.variance(tokens))
+		}
+	}
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+const (
+	// expectedNoise is what the variance of a difference on one token is taken to be in relation to the squared fitness of a start,
+	// until differences have been observed. Of the models tried it was between 0.02 and 0.12.
+	expectedNoise = 0.1
+	// expectedWeight is how many observations that is worth.
+	expectedWeight = 4
+)
+
+// noise is by how much the difference between two candidates varies from slice to slice.
+type noise struct{ sum, count float64 } // of variances on one token
+
+func (n *noise) expect(fitness float64) {
+	if finite(fitness) {
+		n.sum, n.count = expectedWeight*expectedNoise*square(fitness), expectedWeight
+	}
+}
+
+// observe takes note of how far one difference was apart on two slices of so many tokens.
+func (n *noise) observe(apart float64, tokens, others int) {
+	if finite(apart) {
+		n.sum += square(apart) / (1/float64(tokens) + 1/float64(others))
+		n.count++
+	}
+}
+
+// variance of a difference on a slice of so many tokens.
+func (n *noise) variance(tokens int) float64 { return n.sum / max(n.count, 1) / float64(tokens) }
+
+// trust is how well predictions of differences have done.
+type trust struct{ sum, count float64 } // of squared errors
+
+// leastError of predictions in relation to the noise of scores: they are never trusted much more.
+const leastError = 0.25
+
+// combine weighs a measured difference and a prediction of it by their precision.
+func (t *trust) combine(measured, predicted, noise float64) float64 {
+	weight := 0.0
+	if t.count > 0 {
+		weight = noise / (noise + max(t.sum/t.count-noise, leastError*noise))
+	}
+	t.sum += square(measured - predicted)
+	t.count++
+	return weight*predicted + (1-weight)*measured
+}
