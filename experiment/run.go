@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 
+	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/export"
@@ -86,11 +87,11 @@ func (p *Problem) records() ([]store.Site, []store.Level) {
 		sites = append(sites, store.Site{Position: i, Name: s.Name, Kind: s.Kind, Block: s.Block, Weights: s.Weights})
 		for l, c := range p.sites[i].choices {
 			level := store.Level{
-				Site: i, Index: l, Name: c.name, Format: "", Bytes: c.cost.stored, Nonzeros: c.cost.nonzeros, RelativeError: math.NaN(),
+				Site: i, Index: l, Name: c.name, Format: formats(c.infos), Bytes: c.cost.stored, Nonzeros: c.cost.nonzeros,
+				RelativeError: relativeError(c.infos),
 			}
-			if c.info.Level != "" {
-				level.Format, level.RelativeError = c.info.Format.String(), c.info.RelativeError
-				level.BitsPerWeight = c.info.BitsPerWeight()
+			if len(c.infos) > 0 { // a gate's cost is that of layers that are no sites
+				level.BitsPerWeight = compress.BitsPerWeight(c.cost.stored, s.Weights)
 			}
 			levels = append(levels, level)
 		}
