@@ -104,46 +104,70 @@ func (d damages) sublayer(ind *Individual, gate int) float64 {
 	return sum
 }
 
-// lower takes the step down of the least damage for what it saves, a level of a layer or a whole sublayer, until every
-// limit holds.
+// lower takes the step of the least damage for what it saves, a level of a layer or a whole sublayer, until every limit holds.
 func (d damages) lower(ind *Individual) {
 	for !ind.fits() {
-		best, least := -1, math.Inf(1)
+		best, to, least := -1, uint8(0), math.Inf(1)
 		for i := range ind.Levels {
-			var harm float64
-			switch {
-			case ind.kept(i):
-				harm = d[i][Drop] - d.sublayer(ind, i)
-			case ind.canLower(i):
-				harm = d[i][ind.Levels[i]-1] - d[i][ind.Levels[i]]
-			default:
-				continue
-			}
-			if saved := ind.relief(i); saved > 0 && harm/saved < least {
-				best, least = i, harm/saved
+			for _, level := range ind.steps(i) {
+				harm := d[i][level] - d[i][ind.Levels[i]]
+				if ind.ops.gate[i] {
+					harm = d[i][Drop] - d.sublayer(ind, i)
+				}
+				if saved := ind.relief(i, level); saved > 0 && harm/saved < least {
+					best, to, least = i, level, harm/saved
+				}
 			}
 		}
 		if best < 0 { // costs other than the first need not fall with every step: on past such steps
 			ind.lowerToBudget(Rand(0, 0, 0))
 			return
 		}
-		ind.stepDown(best)
+		ind.step(best, to)
 	}
 }
 
-func (ind *Individual) stepDown(i int) {
+// steps are the levels of site i that may bring an individual nearer to its limits: the next lower one, or to drop; where limits pull
+// apart all others of a layer.
+func (ind *Individual) steps(i int) []uint8 {
+	switch {
+	case ind.kept(i):
+		return []uint8{Drop}
+	case ind.isLayer(i) && ind.ops.apart && ind.Space.active(ind.Levels, i):
+		var others []uint8
+		for l := range ind.Space.Sites[i].Levels {
+			if level := uint8(l); level != ind.Levels[i] {
+				others = append(others, level)
+			}
+		}
+		return others
+	case ind.canLower(i):
+		return []uint8{ind.Levels[i] - 1}
+	}
+	return nil
+}
+
+func (ind *Individual) step(i int, level uint8) {
 	if ind.kept(i) {
 		ind.drop(i)
 	} else {
-		ind.put(i, ind.Levels[i]-1)
+		ind.put(i, level)
 	}
 }
 
-// relief is how much a step down at site i takes off the violated limits, each in proportion to its excess.
-func (ind *Individual) relief(i int) float64 {
+// relief is how much a step at site i takes off the violated limits, each in proportion to its excess; where limits pull apart, off the
+// excess of them all.
+func (ind *Individual) relief(i int, level uint8) float64 {
 	mark := len(ind.log)
+	if ind.ops.apart {
+		over := ind.excess()
+		ind.step(i, level)
+		over -= ind.excess()
+		ind.rollback(mark)
+		return over
+	}
 	before := slices.Clone(ind.cost)
-	ind.stepDown(i)
+	ind.step(i, level)
 	sum := 0.0
 	for c, k := range ind.Space.Constraints {
 		if over := before[c] - k.Limit; over > 0 {

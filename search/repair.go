@@ -35,8 +35,14 @@ func pick(rng Random, n int, ok func(i int) bool) int {
 }
 
 // lowerToBudget lowers random sites, one level at a time, until every limit holds. Layers go first; a sublayer is
-// dropped only if no layer can help. It ends, because the genome at the bottom is feasible (Space.Validate).
+// dropped only if no layer can help. It ends, because the genome at the bottom is feasible (newOperators).
 func (ind *Individual) lowerToBudget(rng Random) {
+	if ind.ops.apart {
+		if !ind.settle(rng) {
+			ind.assign(ind.ops.haven)
+		}
+		return
+	}
 	n := len(ind.Levels)
 	for !ind.fits() {
 		if i := pick(rng, n, func(i int) bool { return ind.canLower(i) && ind.lowerHelps(i) }); i >= 0 {
@@ -44,7 +50,7 @@ func (ind *Individual) lowerToBudget(rng Random) {
 		} else if i := pick(rng, n, func(i int) bool { return ind.kept(i) && ind.dropHelps(i) }); i >= 0 {
 			ind.drop(i)
 		} else if i := pick(rng, n, ind.canLower); i >= 0 {
-			// A cost other than the first need not rise with the level: go on past such a step.
+			// A cost other than the first may stay as it is for a step: go on past it.
 			ind.put(i, ind.Levels[i]-1)
 		} else {
 			panic("search: the lowest genome is not feasible: call Space.Validate first")
@@ -115,18 +121,30 @@ func (ind *Individual) wasteful() bool {
 	return slack >= ind.ops.minStep && slack > ind.Space.Constraints[0].Limit/slackShare
 }
 
-// raiseFits raises layer i by one level if it can be and stays within every limit.
+// raiseFits raises layer i by one level if it can be and stays within every limit; where limits pull apart, to the next level that
+// does.
 func (ind *Individual) raiseFits(i int) bool {
-	if !ind.canRaise(i) {
-		return false
-	}
 	mark := len(ind.log)
-	ind.put(i, ind.Levels[i]+1)
-	if ind.fits() {
-		return true
+	for ind.canRaise(i) {
+		ind.put(i, ind.Levels[i]+1)
+		if ind.fits() {
+			return true
+		}
+		if !ind.ops.apart || ind.slack() < 0 { // dearer levels cost more
+			break
+		}
 	}
 	ind.rollback(mark)
 	return false
+}
+
+// dropToCounts drops random sublayers until the limits on their number hold, before layers are lowered to pay for those.
+func (ind *Individual) dropToCounts(rng Random) {
+	for _, c := range ind.ops.counts {
+		for ind.cost[c] > ind.Space.Constraints[c].Limit {
+			ind.drop(pick(rng, len(ind.Levels), func(i int) bool { return ind.kept(i) && ind.saved(i, c) > 0 }))
+		}
+	}
 }
 
 // keepFits brings the sublayer of gate i back, at the base levels or else at the lowest, if that is within every limit.

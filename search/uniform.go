@@ -15,6 +15,10 @@ func newUniform(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 	if o.base.name != "" {
 		operator += " " + o.base.name
 	}
+	if o.apart && len(o.gates()) == 0 && !ind.fits() {
+		ind.lowerToBudget(Rand(0, 0, 0))
+		operator += ", brought within the limits"
+	}
 	if !ind.fits() {
 		if err := ind.dropByImportance(settings.Importance); err != nil {
 			return nil, err

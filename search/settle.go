@@ -1,0 +1,123 @@
+package search
+
+import "slices"
+
+// Limits pull apart where a step down for one is a step up for another, as bytes and non-zeros do between a quantized level and a
+// sparse one. Then to lower levels leads to no genome within all of them: repair goes down the excess instead.
+
+// pullApart says whether a dearer level of some layer costs less in another limit.
+func (s *Space) pullApart() bool {
+	for i := range s.Sites {
+		levels := s.Sites[i].Levels
+		for l := 1; l < len(levels); l++ {
+			for c := range s.Constraints {
+				if levels[l].Costs[c] < levels[l-1].Costs[c] {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// excess is how far an individual is over its limits, the sum of squares of what each is over in proportion to itself. It is convex
+// and smooth in the costs: as long as some mixture of levels is within all limits, single steps lead towards it, as far as they
+// are small.
+func (ind *Individual) excess() float64 {
+	sum := 0.0
+	for c, k := range ind.Space.Constraints {
+		if over := ind.cost[c] - k.Limit; over > 0 {
+			share := float64(over) / float64(max(1, k.Limit))
+			sum += share * share
+		}
+	}
+	return sum
+}
+
+// settle moves random layers nearer to the limits until all hold, and drops sublayers only if no layer can help. It says whether they
+// do; if not, no single step leads on.
+func (ind *Individual) settle(rng Random) bool {
+	n := len(ind.Levels)
+	for !ind.fits() {
+		// The predicates leave their step in place when it helps, so a pick is also the move.
+		if pick(rng, n, ind.stepNearer) < 0 && pick(rng, n, ind.dropNearer) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// stepNearer moves layer i to the nearest level, of two the lower, with which the excess is less.
+func (ind *Individual) stepNearer(i int) bool {
+	if !ind.isLayer(i) || !ind.Space.active(ind.Levels, i) {
+		return false
+	}
+	was, levels := int(ind.Levels[i]), len(ind.Space.Sites[i].Levels)
+	for d := 1; d < levels; d++ {
+		for _, l := range [...]int{was - d, was + d} {
+			if l >= 0 && l < levels && ind.nearer(func() { ind.put(i, uint8(l)) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// dropNearer drops the sublayer of gate i if the excess is less without it.
+func (ind *Individual) dropNearer(i int) bool {
+	return ind.kept(i) && ind.nearer(func() { ind.drop(i) })
+}
+
+// nearer makes a step, and takes it back unless it lessens the excess.
+func (ind *Individual) nearer(step func()) bool {
+	mark, over := len(ind.log), ind.excess()
+	step()
+	if ind.excess() < over {
+		return true
+	}
+	ind.rollback(mark)
+	return false
+}
+
+// findHaven is a genome within all limits, with as many sublayers as any that was found; nil if none was.
+func (o *Operators) findHaven() Genome {
+	var starts []Genome
+	for _, u := range uniforms(o.space) {
+		starts = append(starts, u.genome)
+	}
+	for c := range o.space.Constraints {
+		starts = append(starts, o.leanest(c))
+	}
+	var haven Genome
+	most := -1
+	for n, start := range starts {
+		ind := o.individual(slices.Clone(start))
+		if !ind.settle(Rand(0, 0, n)) {
+			continue
+		}
+		kept := 0
+		for _, gate := range o.gates() {
+			kept += int(ind.Levels[gate])
+		}
+		if kept > most {
+			haven, most = ind.Levels, kept
+		}
+	}
+	if lowest := make(Genome, len(o.gate)); haven == nil && o.space.within(o.space.Cost(lowest)) {
+		return lowest
+	}
+	return haven
+}
+
+// leanest has every sublayer kept and every layer at the level that costs least of constraint c.
+func (o *Operators) leanest(c int) Genome {
+	g := o.dearest()
+	for i := range g {
+		for l, level := range o.space.Sites[i].Levels {
+			if !o.gate[i] && level.Costs[c] < o.space.Sites[i].Levels[g[i]].Costs[c] {
+				g[i] = uint8(l)
+			}
+		}
+	}
+	return g
+}
