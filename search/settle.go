@@ -89,18 +89,21 @@ func (o *Operators) findHaven() Genome {
 		starts = append(starts, o.leanest(c))
 	}
 	var haven Genome
-	most := -1
+	gates, most := o.gates(), -1
 	for n, start := range starts {
 		ind := o.individual(slices.Clone(start))
 		if !ind.settle(Rand(0, 0, n)) {
 			continue
 		}
 		kept := 0
-		for _, gate := range o.gates() {
+		for _, gate := range gates {
 			kept += int(ind.Levels[gate])
 		}
 		if kept > most {
 			haven, most = ind.Levels, kept
+		}
+		if kept == len(gates) {
+			break
 		}
 	}
 	if lowest := make(Genome, len(o.gate)); haven == nil && o.space.within(o.space.Cost(lowest)) {
