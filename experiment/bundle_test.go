@@ -228,6 +228,43 @@ target = "packed"
 	}
 }
 
+// Methods that rank sublayers, or look for a run of blocks, pass over those that stay.
+func TestDepthUnderRules(t *testing.T) {
+	place := newPlace(t)
+	for _, method := range []string{"evopress", "shortgpt", "shortened", "shortened-iterative", "sliding-window", "subcloning", "greedy", "uniform"} {
+		for _, protect := range []string{`"blk.2.attn_q", "blk.2.mlp"`, `"blk.1.*"`} {
+			t.Run(method+" "+protect, func(t *testing.T) {
+				place.dir = t.TempDir()
+				s := place.session(t, "a.db")
+				r, err := s.DB.Run(context.Background(), run1(t, s, build(t, s, place.experiment(t, fmt.Sprintf("levels = [\"drop\"]\nbudget = { drop = 0.34 }\nprotect = [%s]\nsearch = { method = %q }", protect, method)))))
+				if err != nil {
+					t.Fatal(err)
+				}
+				w, err := s.Winner(context.Background(), &r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				stays, dropped := protect[5]-'0', [2]int{}
+				for b, block := range w.Network.Blocks {
+					if b == int(stays) && (block.DropAttn || block.DropMLP) {
+						t.Errorf("block %d has lost a sublayer", b)
+					}
+					if block.DropAttn {
+						dropped[0]++
+					}
+					if block.DropMLP {
+						dropped[1]++
+					}
+				}
+				if dropped != [2]int{1, 1} {
+					t.Errorf("%d attention and MLP sublayers are dropped", dropped)
+				}
+				sound(t, s)
+			})
+		}
+	}
+}
+
 func TestRelativeErrorOfSeveral(t *testing.T) {
 	one := compress.Info{Rows: 7, Cols: 13, RelativeError: 0.1234567890123}
 	if got := relativeError([]compress.Info{one}); got != one.RelativeError {
