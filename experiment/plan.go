@@ -80,8 +80,7 @@ func (s *Session) plan(t *Task, speed float64, planned map[compress.Key]bool) (P
 	if err != nil {
 		return Plan{}, err
 	}
-	set := settings(&t.Config.Search)
-	set, err = search.Complete(problem.Space, set)
+	set, err := search.Complete(problem.Space, problem.searchSettings())
 	if err != nil {
 		return Plan{}, t.Config.Errorf("search", "%v", err)
 	}

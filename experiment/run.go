@@ -184,7 +184,7 @@ func (r *run) makeStrategy(ctx context.Context) error {
 
 // complete gives the settings with their defaults and what the method may want to know of the model.
 func (r *run) complete(ctx context.Context) (search.Settings, error) {
-	set := settings(&r.Config.Search)
+	set := r.searchSettings()
 	if err := r.inform(ctx, &set); err != nil {
 		return set, err
 	}

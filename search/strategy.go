@@ -61,6 +61,7 @@ func Methods() []Method {
 		{"subcloning", "sublayers of the blocks dropped that change the stream least (arXiv 2312.09299)", false, newSubcloning},
 		{"annealing", "simulated annealing with evopress's mutations", false, newAnnealing},
 		{"genetic", "a generational genetic algorithm with crossover", false, newGenetic},
+		{"owl", "blocks with fewer outlying weights made sparser (arXiv 2310.05175)", false, newOWL},
 		{"random", "the best of as many random candidates as the same tokens can score", false, newRandom},
 		{"brute", "every candidate that leaves no room in the budget, for small spaces", false, newBrute},
 		{"uniform", "one level for all layers, spare budget in block order; sublayers by importance", false, newUniform},
@@ -119,6 +120,9 @@ func (s Settings) standIns(space *Space) Settings {
 		for b := range s.Distances {
 			s.Distances[b] = make([]float64, len(s.Distances))
 		}
+	}
+	if s.Outliers == nil {
+		s.Outliers = make([]float64, blockCount(space))
 	}
 	if gates == 0 && s.LocalErrors == nil {
 		for i := range space.Sites {

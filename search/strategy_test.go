@@ -35,6 +35,18 @@ func withImportance(space *Space) Settings {
 			settings.LocalErrors = append(settings.LocalErrors, errors)
 		}
 	}
+	if DetectAxis(space) == Sparsity {
+		for i := range space.Sites {
+			zeros := make([]float64, len(space.Sites[i].Levels))
+			for l, level := range space.Sites[i].Levels {
+				zeros[l] = 1 - float64(level.Costs[0])/float64(space.Sites[i].Weights)
+			}
+			settings.Zeros = append(settings.Zeros, zeros)
+		}
+		for b := range blockCount(space) {
+			settings.Outliers = append(settings.Outliers, float64(b*5%3)/100)
+		}
+	}
 	for i := range space.Sites {
 		if space.Sites[i].IsGate() {
 			settings.Importance = append(settings.Importance, float64(i*7%5))
@@ -60,6 +72,7 @@ var axesOf = map[string][]string{
 	"shortened-iterative": {Depth},
 	"sliding-window":      {Depth},
 	"subcloning":          {Depth},
+	"owl":                 {Sparsity},
 	"brute":               {}, // the spaces of the suite are too large
 }
 
