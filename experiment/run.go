@@ -103,7 +103,7 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 	if err := r.makeStrategy(ctx); err != nil {
 		return err
 	}
-	r.Progress.Begin(r.Config.Name, r.seed, r.settings.TotalTokens())
+	r.Progress.Begin(r.Config.Name, r.seed, r.strategy.Effort().Tokens)
 	defer r.Progress.End()
 	best, fitness := search.Candidate{ID: -1}, math.NaN()
 	first := best
@@ -219,7 +219,7 @@ func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, u
 	if err != nil {
 		return nil, u, err
 	}
-	u = Update{Generation: b.Generation, Generations: r.settings.Generations, Scores: len(b.Candidates), Tokens: int64(b.Tokens)}
+	u = Update{Generation: b.Generation, Generations: r.strategy.Effort().Generations, Scores: len(b.Candidates), Tokens: int64(b.Tokens)}
 	old, ok, err := r.DB.Batch(ctx, r.id, b.Generation, b.Stage)
 	if err != nil {
 		return nil, u, err

@@ -35,7 +35,7 @@ func newSeparable(o *Operators, settings Settings, operator string, solve func(*
 	if err != nil {
 		return nil, err
 	}
-	s := newSteps()
+	s := newSteps(settings.measuring(count, tokens))
 	s.ask(Batch{Tokens: tokens, Candidates: s.probes(o), Probe: true}, func(_ []Candidate, fitness []float64) {
 		s.propose(settings, 1, solve(o, measured(o, fitness)), operator)
 	})
@@ -93,6 +93,11 @@ func (s Settings) affordable(candidates int, what string) (int, error) {
 			candidates, what, int64(candidates)*int64(s.Tokens[0])+int64(s.lastTokens()), s.TotalTokens())
 	}
 	return most, nil
+}
+
+// measuring is the effort of scoring so many measurements on so many tokens each, and then one candidate.
+func (s Settings) measuring(count, tokens int) Effort {
+	return Effort{Tokens: int64(count)*int64(tokens) + int64(s.lastTokens())}
 }
 
 // sublayer is the damage that the layers of a gate do at their levels.

@@ -21,9 +21,7 @@ func newOWL(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 	case settings.Outliers == nil:
 		return nil, errors.New("the shares of outliers in blocks are not known: set Outliers")
 	}
-	s := newSteps()
-	s.propose(settings, 0, o.nearest(settings.Zeros, o.owl(settings)), "owl")
-	return s, nil
+	return scoredOnce(settings, o.nearest(settings.Zeros, o.owl(settings)), "owl"), nil
 }
 
 // owl is how sparse each site is to be [sites]: S − r + mean(r) with r = 2λ(D − min D)/(max D − min D) for its block's share of outliers D. Thus

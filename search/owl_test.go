@@ -88,7 +88,7 @@ func TestWhatOWLNeeds(t *testing.T) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
 	}
-	if err := Check("owl", sparse, settings); err != nil {
+	if _, err := Check("owl", sparse, settings); err != nil {
 		t.Errorf("refused before anything is measured: %v", err)
 	}
 }

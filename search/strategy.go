@@ -36,6 +36,14 @@ type Strategy interface {
 	Tell(fitness []float64)
 	// Best is the candidate to ship: when the search is finished, its winner. Before the first Tell it has ID -1.
 	Best() Candidate
+	// Effort is what the whole search takes at most. It is the same at all times.
+	Effort() Effort
+}
+
+// Effort is what a search takes.
+type Effort struct {
+	Tokens      int64 // to score, of candidates and measurements
+	Generations int   // after the start; 0 where there are none
 }
 
 // Method is a registered strategy.
@@ -96,14 +104,17 @@ func Complete(space *Space, settings Settings) (Settings, error) {
 	return settings, err
 }
 
-// Check finds what New would refuse before a caller measures what some methods want to know, such as the importance of
-// sublayers: where settings lack that, zeros stand in.
-func Check(method string, space *Space, settings Settings) error {
+// Check finds what New would refuse, and what its strategy would take, before a caller measures what some methods want to
+// know, such as the importance of sublayers: where settings lack that, zeros stand in.
+func Check(method string, space *Space, settings Settings) (Effort, error) {
 	if _, err := Complete(space, settings); err != nil { // stand-ins need a valid space
-		return err
+		return Effort{}, err
 	}
-	_, err := New(method, space, settings.standIns(space), 0)
-	return err
+	strategy, err := New(method, space, settings.standIns(space), 0)
+	if err != nil {
+		return Effort{}, err
+	}
+	return strategy.Effort(), nil
 }
 
 // standIns fills in what is measured, as far as the space has use for it.

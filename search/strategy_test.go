@@ -93,7 +93,11 @@ func TestConformance(t *testing.T) {
 				}
 				f := noisy(additive(plant(t, space, 9)), 5)
 				s := mustNew(t, method.Name, space, settings, 7)
+				foretold := s.Effort()
 				asked, told := run(t, s, f)
+				if s.Effort() != foretold {
+					t.Errorf("%+v was foretold, and then %+v", foretold, s.Effort())
+				}
 				checkCourse(t, space, settings, s, asked)
 				ids := map[int]string{}
 				for _, b := range asked {
@@ -140,8 +144,12 @@ func checkCourse(t *testing.T, space *Space, settings Settings, s Strategy, aske
 		}
 		won = won || !b.Probe && slices.ContainsFunc(b.Candidates, func(c Candidate) bool { return c.ID == best.ID })
 	}
-	if total := settings.TotalTokens(); tokens > total {
-		t.Errorf("%d tokens scored, %d allowed", tokens, total)
+	effort, total := s.Effort(), settings.TotalTokens()
+	if tokens > effort.Tokens || effort.Tokens > total {
+		t.Errorf("%d tokens scored, %d foretold, %d allowed", tokens, effort.Tokens, total)
+	}
+	if last := asked[len(asked)-1].Generation; last > effort.Generations {
+		t.Errorf("%d generations, %d foretold", last, effort.Generations)
 	}
 	if !won {
 		t.Errorf("the winner %d was never scored as a candidate", best.ID)
