@@ -51,12 +51,25 @@ type Method struct {
 	Name, About string
 	Extends     bool // a search with more generations begins with all that one with fewer asks
 
-	make func(*Operators, Settings, uint64) (Strategy, error)
+	// Make begins a search with a seed. The settings are complete and checked.
+	Make func(*Operators, Settings, uint64) (Strategy, error)
+}
+
+// registered are the methods of other modules.
+var registered []Method
+
+// Register adds a method to those of this package, for a program that is finch plus this method. Its main calls it before all
+// else, as it would drivers of database/sql. It panics if the name is taken.
+func Register(m Method) {
+	if slices.ContainsFunc(Methods(), func(o Method) bool { return o.Name == m.Name }) {
+		panic(fmt.Sprintf("search: there is a method %q already", m.Name))
+	}
+	registered = append(registered, m)
 }
 
 // Methods lists the strategies; a new one is a line here.
 func Methods() []Method {
-	return []Method{
+	return append([]Method{
 		{"evopress", "(1+λ) evolution with staged selection (arXiv 2410.14649)", true, newEvoPress},
 		{"greedy", "steps down of the least measured damage of single sites for what they save", false, newGreedy},
 		{"dp", "dynamic programming on measured damages of single sites (SPDY, L-GreCo)", false, newDP},
@@ -73,7 +86,7 @@ func Methods() []Method {
 		{"random", "the best of as many random candidates as the same tokens can score", false, newRandom},
 		{"brute", "every candidate that leaves no room in the budget, for small spaces", false, newBrute},
 		{"uniform", "one level for all layers, spare budget in block order; sublayers by importance", false, newUniform},
-	}
+	}, registered...)
 }
 
 // New makes a strategy. Zero settings take defaults (see Settings). Errors name the setting or site to change.
@@ -91,7 +104,7 @@ func New(method string, space *Space, settings Settings, seed uint64) (Strategy,
 	if err != nil {
 		return nil, fmt.Errorf("search %s: %w", method, err)
 	}
-	strategy, err := methods[k].make(o, settings, seed)
+	strategy, err := methods[k].Make(o, settings, seed)
 	if err != nil {
 		return nil, fmt.Errorf("search %s: %w", method, err)
 	}

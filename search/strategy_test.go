@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// suite is what every method must pass on every axis.
+// suite has a space for every axis.
 var suite = []struct {
 	name  string
 	space func() *Space
@@ -78,107 +78,6 @@ var axesOf = map[string][]string{
 
 // seeded are the methods whose first batch depends on the seed.
 var seeded = []string{"evopress", "random", "genetic"}
-
-func TestConformance(t *testing.T) {
-	for _, method := range Methods() {
-		for _, each := range suite {
-			t.Run(method.Name+"/"+each.name, func(t *testing.T) {
-				space := each.space()
-				settings := withImportance(space)
-				if axes := axesOf[method.Name]; axes != nil && !slices.Contains(axes, each.name) {
-					if _, err := New(method.Name, space, settings, 7); err == nil {
-						t.Error("not refused")
-					}
-					return
-				}
-				f := noisy(additive(plant(t, space, 9)), 5)
-				s := mustNew(t, method.Name, space, settings, 7)
-				foretold := s.Effort()
-				asked, told := run(t, s, f)
-				if s.Effort() != foretold {
-					t.Errorf("%+v was foretold, and then %+v", foretold, s.Effort())
-				}
-				checkCourse(t, space, settings, s, asked)
-				ids := map[int]string{}
-				for _, b := range asked {
-					for _, c := range b.Candidates {
-						if !b.Probe && !space.Feasible(c.Genome) || !slices.Equal(c.Genome, space.Canonical(c.Genome)) {
-							t.Fatalf("candidate %d is over budget or not canonical", c.ID)
-						}
-						if c.ID == len(ids) {
-							ids[c.ID] = c.Genome.String()
-						}
-						if ids[c.ID] != c.Genome.String() {
-							t.Fatalf("candidate ID %d is out of order or changed its genome", c.ID)
-						}
-					}
-				}
-				replay(t, mustNew(t, method.Name, each.space(), settings, 7), asked, told)
-
-				other, _ := mustNew(t, method.Name, space, settings, 8).Ask()
-				randomised := slices.Contains(seeded, method.Name) && (method.Name != "evopress" || each.name != "sparsity")
-				if randomised && fmt.Sprint(other) == fmt.Sprint(asked[0]) {
-					t.Error("another seed asks the same")
-				}
-			})
-		}
-	}
-}
-
-// checkCourse checks what a finished search has spent, of tokens and of the budget.
-func checkCourse(t *testing.T, space *Space, settings Settings, s Strategy, asked []Batch) {
-	t.Helper()
-	settings, err := Complete(space, settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tokens, best := int64(0), s.Best()
-	batches := map[[2]int]bool{}
-	won := false
-	for _, b := range asked {
-		tokens += int64(b.Tokens * len(b.Candidates))
-		if key := [2]int{b.Generation, b.Stage}; batches[key] {
-			t.Errorf("generation %d stage %d is asked twice", b.Generation, b.Stage)
-		} else {
-			batches[key] = true
-		}
-		won = won || !b.Probe && slices.ContainsFunc(b.Candidates, func(c Candidate) bool { return c.ID == best.ID })
-	}
-	effort, total := s.Effort(), settings.TotalTokens()
-	if tokens > effort.Tokens || effort.Tokens > total {
-		t.Errorf("%d tokens scored, %d foretold, %d allowed", tokens, effort.Tokens, total)
-	}
-	if last := asked[len(asked)-1].Generation; last > effort.Generations {
-		t.Errorf("%d generations, %d foretold", last, effort.Generations)
-	}
-	if !won {
-		t.Errorf("the winner %d was never scored as a candidate", best.ID)
-	}
-	ind, err := mustOperators(t, space, "", "").Individual(best.Genome)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if mark := slices.Clone(ind.Levels); ind.wasteful() {
-		if ind.spend(Rand(0, 0, 0)); !slices.Equal(ind.Levels, mark) {
-			t.Errorf("the winner leaves more than 1/%d of the budget unused, and sites that could use it", slackShare)
-		}
-	}
-}
-
-// replay tells recorded scores to a fresh strategy, as a resumed run does, and expects every ask again.
-func replay(t *testing.T, s Strategy, asked []Batch, told [][]float64) {
-	t.Helper()
-	for k, want := range asked {
-		got, ok := s.Ask()
-		if !ok || !reflect.DeepEqual(got, want) {
-			t.Fatalf("replayed batch %d differs:\n got %v\nwant %v", k, got, want)
-		}
-		s.Tell(told[k])
-	}
-	if _, ok := s.Ask(); ok {
-		t.Fatal("the replay asks on")
-	}
-}
 
 // A change of any draw, its order or the selection changes these digests. Change them only with intent: runs recorded
 // before cannot be resumed after.
