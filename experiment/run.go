@@ -128,7 +128,7 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 				}
 			}
 		}
-		update.Best = fitness
+		update.Generations, update.Best = r.strategy.Effort().Generations, fitness
 		r.Progress.Scored(update)
 		generation := batch.Generation
 		batch, more = r.strategy.Ask()
@@ -219,7 +219,7 @@ func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, u
 	if err != nil {
 		return nil, u, err
 	}
-	u = Update{Generation: b.Generation, Generations: r.strategy.Effort().Generations, Scores: len(b.Candidates), Tokens: int64(b.Tokens)}
+	u = Update{Generation: b.Generation, Scores: len(b.Candidates), Tokens: int64(b.Tokens)}
 	old, ok, err := r.DB.Batch(ctx, r.id, b.Generation, b.Stage)
 	if err != nil {
 		return nil, u, err

@@ -60,12 +60,9 @@ func (o *Operators) uniformSparsity(zeros [][]float64) float64 {
 		}
 		return sum / max(1, weights)
 	}
-	below, limit := of(o.base.genome), o.space.Constraints[0].Limit
-	if o.ceil.cost == o.base.cost || limit <= o.base.cost {
-		return below
-	}
-	share := float64(limit-o.base.cost) / float64(o.ceil.cost-o.base.cost)
-	return below + min(share, 1)*(of(o.ceil.genome)-below)
+	below, base, ceil := of(o.base.genome), o.space.Cost(o.base.genome)[0], o.space.Cost(o.ceil.genome)[0]
+	share := float64(o.space.Constraints[0].Limit-base) / float64(max(1, ceil-base))
+	return below + max(0, min(share, 1))*(of(o.ceil.genome)-below)
 }
 
 // nearest is the individual whose layers are, weight by weight, nearest to the sparsities wanted of them.
