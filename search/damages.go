@@ -35,7 +35,7 @@ func newSeparable(o *Operators, settings Settings, operator string, solve func(*
 	if err != nil {
 		return nil, err
 	}
-	s := newSteps()
+	s := newSteps(settings.measuring(count, tokens))
 	s.ask(Batch{Tokens: tokens, Candidates: s.probes(o), Probe: true}, func(_ []Candidate, fitness []float64) {
 		s.propose(settings, 1, solve(o, measured(o, fitness)), operator)
 	})
@@ -95,6 +95,11 @@ func (s Settings) affordable(candidates int, what string) (int, error) {
 	return most, nil
 }
 
+// measuring is the effort of scoring so many measurements on so many tokens each, and then one candidate.
+func (s Settings) measuring(count, tokens int) Effort {
+	return Effort{Tokens: int64(count)*int64(tokens) + int64(s.lastTokens())}
+}
+
 // sublayer is the damage that the layers of a gate do at their levels.
 func (d damages) sublayer(ind *Individual, gate int) float64 {
 	sum := 0.0
@@ -102,108 +107,4 @@ func (d damages) sublayer(ind *Individual, gate int) float64 {
 		sum += d[layer][ind.Levels[layer]]
 	}
 	return sum
-}
-
-// lower takes the step of the least damage for what it saves, a level of a layer or a whole sublayer, until every limit holds.
-func (d damages) lower(ind *Individual) {
-	for !ind.fits() {
-		best, to, least := -1, uint8(0), math.Inf(1)
-		for i := range ind.Levels {
-			for _, level := range ind.steps(i) {
-				harm := d[i][level] - d[i][ind.Levels[i]]
-				if ind.ops.gate[i] {
-					harm = d[i][Drop] - d.sublayer(ind, i)
-				}
-				if saved := ind.relief(i, level); saved > 0 && harm/saved < least {
-					best, to, least = i, level, harm/saved
-				}
-			}
-		}
-		if best < 0 { // costs other than the first need not fall with every step: on past such steps
-			ind.lowerToBudget(Rand(0, 0, 0))
-			return
-		}
-		ind.step(best, to)
-	}
-}
-
-// steps are the levels of site i that may bring an individual nearer to its limits: the next lower one, or to drop; where limits pull
-// apart all others of a layer.
-func (ind *Individual) steps(i int) []uint8 {
-	switch {
-	case ind.kept(i):
-		return []uint8{Drop}
-	case ind.isLayer(i) && ind.ops.apart && ind.Space.active(ind.Levels, i):
-		var others []uint8
-		for l := range ind.Space.Sites[i].Levels {
-			if level := uint8(l); level != ind.Levels[i] {
-				others = append(others, level)
-			}
-		}
-		return others
-	case ind.canLower(i):
-		return []uint8{ind.Levels[i] - 1}
-	}
-	return nil
-}
-
-func (ind *Individual) step(i int, level uint8) {
-	if ind.kept(i) {
-		ind.drop(i)
-	} else {
-		ind.put(i, level)
-	}
-}
-
-// relief is how much a step at site i takes off the violated limits, each in proportion to its excess; where limits pull apart, off the
-// excess of them all.
-func (ind *Individual) relief(i int, level uint8) float64 {
-	mark := len(ind.log)
-	if ind.ops.apart {
-		over := ind.excess()
-		ind.step(i, level)
-		over -= ind.excess()
-		ind.rollback(mark)
-		return over
-	}
-	before := slices.Clone(ind.cost)
-	ind.step(i, level)
-	sum := 0.0
-	for c, k := range ind.Space.Constraints {
-		if over := before[c] - k.Limit; over > 0 {
-			sum += float64(before[c]-ind.cost[c]) / float64(over)
-		}
-	}
-	ind.rollback(mark)
-	return sum
-}
-
-// raise takes the step up that heals most for what it costs while any fits, and goes on with steps that heal nothing
-// only while more is unused than an individual may leave.
-func (d damages) raise(ind *Individual) {
-	for {
-		best, most := -1, math.Inf(-1)
-		for i := range ind.Levels {
-			mark, cost := len(ind.log), ind.cost[0]
-			was := ind.Levels[i]
-			if !ind.raiseFits(i) && !ind.keepFits(i) {
-				continue
-			}
-			heals := d[i][was] - d[i][ind.Levels[i]]
-			if ind.ops.gate[i] {
-				heals -= d.sublayer(ind, i)
-			}
-			// A step that costs nothing is taken or not for what it heals alone.
-			if value := heals / max(1, float64(ind.cost[0]-cost)); value > most {
-				best, most = i, value
-			}
-			ind.rollback(mark)
-		}
-		if best < 0 || most <= 0 && !ind.wasteful() {
-			return
-		}
-		if !ind.raiseFits(best) {
-			ind.keepFits(best)
-		}
-	}
 }

@@ -206,7 +206,7 @@ func (o *Operators) startingLevels(axis string) (base, ceil uniform) {
 		near := all[0]
 		if o.apart {
 			near = slices.MinFunc(all, func(a, b uniform) int {
-				return cmp.Compare(o.individual(a.genome).excess(), o.individual(b.genome).excess())
+				return cmp.Compare(o.individual(a.genome).violation(), o.individual(b.genome).violation())
 			})
 		}
 		return near, near

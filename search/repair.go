@@ -109,7 +109,7 @@ func (ind *Individual) spend(rng Random) {
 	}
 	for ind.wasteful() {
 		// The predicates leave their trial in place when it fits, so a pick is also the move.
-		if pick(rng, n, ind.raiseFits) < 0 && pick(rng, n, ind.keepFits) < 0 {
+		if pick(rng, n, ind.raiseFits) < 0 && pick(rng, n, ind.keepFits) < 0 && !(ind.ops.apart && pick(rng, n, ind.jumpFits) >= 0) {
 			return
 		}
 	}
@@ -121,18 +121,15 @@ func (ind *Individual) wasteful() bool {
 	return slack >= ind.ops.minStep && slack > ind.Space.Constraints[0].Limit/slackShare
 }
 
-// raiseFits raises layer i by one level if it can be and stays within every limit; where limits pull apart, to the next level that
-// does.
+// raiseFits raises layer i by one level if it can be and stays within every limit.
 func (ind *Individual) raiseFits(i int) bool {
+	if !ind.canRaise(i) {
+		return false
+	}
 	mark := len(ind.log)
-	for ind.canRaise(i) {
-		ind.put(i, ind.Levels[i]+1)
-		if ind.fits() {
-			return true
-		}
-		if !ind.ops.apart || ind.slack() < 0 { // dearer levels cost more
-			break
-		}
+	ind.put(i, ind.Levels[i]+1)
+	if ind.fits() {
+		return true
 	}
 	ind.rollback(mark)
 	return false

@@ -1,9 +1,12 @@
 package search
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // Limits pull apart where a step down for one is a step up for another, as bytes and non-zeros do between a quantized level and a
-// sparse one. Then to lower levels leads to no genome within all of them: repair goes down the excess instead.
+// sparse one. Then to lower levels leads to no genome within all of them: repair lessens what they are exceeded by instead.
 
 // pullApart says whether a dearer level of some layer costs less in another limit.
 func (s *Space) pullApart() bool {
@@ -20,10 +23,9 @@ func (s *Space) pullApart() bool {
 	return false
 }
 
-// excess is how far an individual is over its limits, the sum of squares of what each is over in proportion to itself. It is convex
-// and smooth in the costs: as long as some mixture of levels is within all limits, single steps lead towards it, as far as they
-// are small.
-func (ind *Individual) excess() float64 {
+// violation is the sum of squares of what each limit is exceeded by, in proportion to it. It is convex and smooth in the costs: as long
+// as some mixture of levels is within all limits, single steps lead towards it, as far as they are small.
+func (ind *Individual) violation() float64 {
 	sum := 0.0
 	for c, k := range ind.Space.Constraints {
 		if over := ind.cost[c] - k.Limit; over > 0 {
@@ -47,7 +49,7 @@ func (ind *Individual) settle(rng Random) bool {
 	return true
 }
 
-// stepNearer moves layer i to the nearest level, of two the lower, with which the excess is less.
+// stepNearer moves layer i to the nearest level, of two the lower, with which the violation is less.
 func (ind *Individual) stepNearer(i int) bool {
 	if !ind.isLayer(i) || !ind.Space.active(ind.Levels, i) {
 		return false
@@ -63,17 +65,64 @@ func (ind *Individual) stepNearer(i int) bool {
 	return false
 }
 
-// dropNearer drops the sublayer of gate i if the excess is less without it.
+// dropNearer drops the sublayer of gate i if the violation is less without it.
 func (ind *Individual) dropNearer(i int) bool {
 	return ind.kept(i) && ind.nearer(func() { ind.drop(i) })
 }
 
-// nearer makes a step, and takes it back unless it lessens the excess.
+// nearer makes a step, and takes it back unless it lessens the violation.
 func (ind *Individual) nearer(step func()) bool {
-	mark, over := len(ind.log), ind.excess()
+	mark, over := len(ind.log), ind.violation()
 	step()
-	if ind.excess() < over {
+	if ind.violation() < over {
 		return true
+	}
+	ind.rollback(mark)
+	return false
+}
+
+// settle takes the step of the least damage for what it takes off the violation, to any other level of a layer or a whole sublayer,
+// until every limit holds.
+func (d damages) settle(ind *Individual) {
+	for !ind.fits() {
+		best, to, least := -1, uint8(0), math.Inf(1)
+		consider := func(i int, level uint8, harm float64, step func()) {
+			mark, over := len(ind.log), ind.violation()
+			step()
+			if less := over - ind.violation(); less > 0 && harm/less < least {
+				best, to, least = i, level, harm/less
+			}
+			ind.rollback(mark)
+		}
+		for i, level := range ind.Levels {
+			switch {
+			case ind.kept(i):
+				consider(i, Drop, d[i][Drop]-d.sublayer(ind, i), func() { ind.drop(i) })
+			case ind.isLayer(i) && ind.Space.active(ind.Levels, i):
+				for l := range d[i] {
+					consider(i, uint8(l), d[i][l]-d[i][level], func() { ind.put(i, uint8(l)) })
+				}
+			}
+		}
+		switch {
+		case best < 0: // no single step leads on
+			ind.lowerToBudget(Rand(0, 0, 0))
+		case ind.kept(best):
+			ind.drop(best)
+		default:
+			ind.put(best, to)
+		}
+	}
+}
+
+// jumpFits raises layer i past levels that do not fit to the next that does.
+func (ind *Individual) jumpFits(i int) bool {
+	mark := len(ind.log)
+	for ind.canRaise(i) && ind.slack() >= 0 { // dearer levels cost more of the first
+		ind.put(i, ind.Levels[i]+1)
+		if ind.fits() {
+			return true
+		}
 	}
 	ind.rollback(mark)
 	return false

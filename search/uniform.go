@@ -26,9 +26,7 @@ func newUniform(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 		operator = "uniform, least important dropped"
 	}
 	ind.raiseInBlockOrder()
-	s := newSteps()
-	s.propose(settings, 0, ind, operator)
-	return s, nil
+	return scoredOnce(settings, ind, operator), nil
 }
 
 // dropByImportance puts all layers at their lowest level and drops sublayers, the least important first, until every
@@ -90,7 +88,7 @@ func (ind *Individual) raiseInBlockOrder() {
 	for raised := true; raised; {
 		raised = false
 		for _, i := range order {
-			raised = ind.raiseFits(i) || raised
+			raised = ind.raiseFits(i) || ind.ops.apart && ind.jumpFits(i) || raised
 		}
 	}
 }
