@@ -223,13 +223,7 @@ func (o *Operators) startingLevels(axis string) (base, ceil uniform) {
 // ones makes little difference to the rest.
 func (o *Operators) admits(g Genome) bool {
 	ind := o.individual(slices.Clone(g))
-	for _, c := range o.counts {
-		for _, gate := range o.gates() {
-			if ind.cost[c] > o.space.Constraints[c].Limit && ind.kept(gate) && ind.saved(gate, c) > 0 {
-				ind.drop(gate)
-			}
-		}
-	}
+	ind.dropCounted(o.gates())
 	return ind.fits()
 }
 

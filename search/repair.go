@@ -135,6 +135,17 @@ func (ind *Individual) raiseFits(i int) bool {
 	return false
 }
 
+// dropCounted drops sublayers in an order of their gates until the limits on their number hold.
+func (ind *Individual) dropCounted(gates []int) {
+	for _, c := range ind.ops.counts {
+		for _, gate := range gates {
+			if ind.cost[c] > ind.Space.Constraints[c].Limit && ind.kept(gate) && ind.saved(gate, c) > 0 {
+				ind.drop(gate)
+			}
+		}
+	}
+}
+
 // dropToCounts drops random sublayers until the limits on their number hold, before layers are lowered to pay for those.
 func (ind *Individual) dropToCounts(rng Random) {
 	for _, c := range ind.ops.counts {

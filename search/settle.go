@@ -36,45 +36,60 @@ func (ind *Individual) violation() float64 {
 	return sum
 }
 
-// settle moves random layers nearer to the limits until all hold, and drops sublayers only if no layer can help. It says whether they
-// do; if not, no single step leads on.
+// load is what the limits are used by, in proportion to them.
+func (ind *Individual) load() float64 {
+	sum := 0.0
+	for c, k := range ind.Space.Constraints {
+		sum += float64(ind.cost[c]) / float64(max(1, k.Limit))
+	}
+	return sum
+}
+
+// settle moves random layers nearer to the limits until all hold. Where no step leads nearer, one that makes room in another limit may
+// let the next; sublayers are dropped only if no layer can help. It says whether the limits hold; if not, no single step leads on.
 func (ind *Individual) settle(rng Random) bool {
 	n := len(ind.Levels)
 	for !ind.fits() {
+		over, load := ind.violation(), ind.load()
+		nearer := func() bool { return ind.violation() < over }
+		aside := func() bool { return ind.violation() == over && ind.load() < load }
 		// The predicates leave their step in place when it helps, so a pick is also the move.
-		if pick(rng, n, ind.stepNearer) < 0 && pick(rng, n, ind.dropNearer) < 0 {
+		if pick(rng, n, func(i int) bool { return ind.stepIf(i, nearer) }) < 0 &&
+			pick(rng, n, func(i int) bool { return ind.stepIf(i, aside) }) < 0 &&
+			pick(rng, n, func(i int) bool { return ind.dropIf(i, nearer) }) < 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// stepNearer moves layer i to the nearest level, of two the lower, with which the violation is less.
-func (ind *Individual) stepNearer(i int) bool {
+// stepIf moves layer i to the nearest level, of two the lower, that is accepted.
+func (ind *Individual) stepIf(i int, accepted func() bool) bool {
 	if !ind.isLayer(i) || !ind.Space.active(ind.Levels, i) {
 		return false
 	}
-	was, levels := int(ind.Levels[i]), len(ind.Space.Sites[i].Levels)
+	was, levels, mark := int(ind.Levels[i]), len(ind.Space.Sites[i].Levels), len(ind.log)
 	for d := 1; d < levels; d++ {
 		for _, l := range [...]int{was - d, was + d} {
-			if l >= 0 && l < levels && ind.nearer(func() { ind.put(i, uint8(l)) }) {
+			if l < 0 || l >= levels {
+				continue
+			}
+			if ind.put(i, uint8(l)); accepted() {
 				return true
 			}
+			ind.rollback(mark)
 		}
 	}
 	return false
 }
 
-// dropNearer drops the sublayer of gate i if the violation is less without it.
-func (ind *Individual) dropNearer(i int) bool {
-	return ind.kept(i) && ind.nearer(func() { ind.drop(i) })
-}
-
-// nearer makes a step, and takes it back unless it lessens the violation.
-func (ind *Individual) nearer(step func()) bool {
-	mark, over := len(ind.log), ind.violation()
-	step()
-	if ind.violation() < over {
+// dropIf drops the sublayer of gate i if that is accepted.
+func (ind *Individual) dropIf(i int, accepted func() bool) bool {
+	if !ind.kept(i) {
+		return false
+	}
+	mark := len(ind.log)
+	if ind.drop(i); accepted() {
 		return true
 	}
 	ind.rollback(mark)

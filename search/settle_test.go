@@ -84,6 +84,51 @@ func TestLimitsThatPullApart(t *testing.T) {
 	}
 }
 
+// Where no single level is within two limits, the baseline mixes levels before it drops sublayers, and drops what has to be dropped by
+// importance.
+func TestUniformBetweenTwoLimits(t *testing.T) {
+	for _, drops := range []int{0, 2} {
+		space := apartSpace(6, 2.9, 0.1, true)
+		for i := range space.Sites {
+			site := &space.Sites[i]
+			site.Levels = slices.DeleteFunc(site.Levels, func(l Level) bool { return l.Name == "sparse-0.75+q4_0" })
+			for l := range site.Levels {
+				kept := int64(0)
+				if site.Kind == "mlp" && l == Keep {
+					kept = 1
+				}
+				site.Levels[l].Costs = append(site.Levels[l].Costs, kept)
+			}
+		}
+		space.Constraints = append(space.Constraints, Constraint{Name: "MLP", Limit: int64(6 - drops)})
+		o := mustOperators(t, space, "", "")
+		if drops == 0 && o.admits(o.base.genome) {
+			t.Errorf("%s everywhere is within the limits", o.base.name)
+		}
+		importance := make([]float64, 12)
+		for k := range importance {
+			importance[k] = float64((k*5 + 3) % 12)
+		}
+		b, _ := mustNew(t, "uniform", space, Settings{Importance: importance}, 1).Ask()
+		g := b.Candidates[0].Genome
+		if !space.Feasible(g) {
+			t.Errorf("%v costs %v", g, space.Cost(g))
+		}
+		var want, got []int
+		for _, gate := range o.ranked(importance) {
+			if space.Sites[gate].Kind == "mlp" && len(want) < drops {
+				want = append(want, gate)
+			}
+			if g[gate] == Drop {
+				got = append(got, gate)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%d drops are demanded, the gates %v drop, want %v", drops, got, want)
+		}
+	}
+}
+
 // A number of drops beside a size: as many sublayers are dropped as must be and no more, those that come back have the levels that
 // the others have, and a mutation that exchanges two leaves most layers as they are.
 func TestSizeAndDrops(t *testing.T) {

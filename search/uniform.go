@@ -15,11 +15,15 @@ func newUniform(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 	if o.base.name != "" {
 		operator += " " + o.base.name
 	}
-	if o.apart && len(o.gates()) == 0 && !ind.fits() {
+	switch {
+	case ind.fits():
+	case o.apart: // the lowest levels are no way to the limits
+		if settings.Importance != nil {
+			ind.dropCounted(o.ranked(settings.Importance))
+		}
 		ind.lowerToBudget(Rand(0, 0, 0))
 		operator += ", brought within the limits"
-	}
-	if !ind.fits() {
+	default:
 		if err := ind.dropByImportance(settings.Importance); err != nil {
 			return nil, err
 		}
