@@ -43,8 +43,8 @@ const (
 // sublayerName names a sublayer as a gate does that governs nothing else.
 func sublayerName(block int, kind string) string { return fmt.Sprintf("blk.%d.%s", block, kind) }
 
-// bundle puts the layers of each block together that the rules want to have one level, and gives them their choices.
-func (t *Task) bundle() error {
+// join puts the layers of each block together that the rules want to have one level, and gives them their choices.
+func (t *Task) join() error {
 	if err := t.checkRules(); err != nil {
 		return err
 	}

@@ -158,7 +158,7 @@ func (t *Task) layOut() error {
 			t.layers = append(t.layers, l)
 		}
 	}
-	return t.bundle()
+	return t.join()
 }
 
 // stepShare sizes the steps of a ladder that does not say: an eighth of the smallest layer. EvoPress's million weights (arXiv
