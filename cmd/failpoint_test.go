@@ -88,7 +88,7 @@ func TestFailpoints(t *testing.T) {
 			}
 		}
 	}
-	for _, step := range []failpoint.Step{failpoint.Migration, failpoint.Begin, failpoint.Space, failpoint.Batch} {
+	for _, step := range []failpoint.Step{failpoint.Migration, failpoint.Begin, failpoint.Space, failpoint.Attempt, failpoint.Batch} {
 		kill(step, "--only", "depth")
 	}
 	kill(failpoint.Stop, "--only", "depth", "--time-limit", "1ns")
@@ -145,7 +145,7 @@ func TestFailpointsOfExtending(t *testing.T) {
 func TestFailpointsOfMigration(t *testing.T) {
 	dir := copyOf(t, finishedRun(t))
 	before := committed(t, dir)
-	edit(t, dir, "DROP INDEX scores_failed; DROP INDEX candidates_infeasible; DROP INDEX scores_by_key; ALTER TABLE scores DROP COLUMN key; PRAGMA user_version = 2")
+	edit(t, dir, "DROP TABLE attempts; DROP TABLE faults; DROP INDEX scores_failed; DROP INDEX candidates_infeasible; DROP INDEX scores_by_key; ALTER TABLE scores DROP COLUMN key; PRAGMA user_version = 2")
 	for _, point := range []string{"backup.written", "backup.renamed", "migration.written", "migration.committed"} {
 		killedAt(t, point, dir, "run", "two.toml")
 	}
