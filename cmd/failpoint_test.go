@@ -103,6 +103,31 @@ func TestFailpoints(t *testing.T) {
 	nothingRuns(t, dir)
 }
 
+// TestKilledInOneBatch kills process after process in the same batch: no more than ten, and whatever they were killed by, it is not held
+// against the candidates.
+func TestKilledInOneBatch(t *testing.T) {
+	finishedRun(t)
+	dir := experiments(t)
+	for range 10 {
+		killedAt(t, "attempt.committed", dir, "run", "two.toml")
+	}
+	r := finch(t, dir, "run", "two.toml")
+	if r.code != 1 || !strings.Contains(r.stderr, "finch: 10 processes in a row were killed while they scored generation 0 stage 0") {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+	if got := done(t, dir, "query", "SELECT count(*) AS n FROM runs WHERE status = 'failed' AND error LIKE '10 processes in a row were killed %'", "--format", "csv").stdout; got != "n\n1\n" {
+		t.Errorf("runs that failed for that reason: %s", got)
+	}
+	for range 2 {
+		killedAt(t, "attempt.committed", dir, "run", "two.toml")
+	}
+	wantSame(t, dir, "run", "two.toml")
+	if got := done(t, dir, "query", "SELECT message FROM events WHERE kind = 'fault'", "--format", "csv").stdout; got != "message\ngeneration 0 stage 0: 2 processes were killed: each candidate is scored by itself\n" {
+		t.Errorf("events: %s", got)
+	}
+	nothingRuns(t, dir)
+}
+
 // TestFailpointsOfFresh kills the command that sets runs aside.
 func TestFailpointsOfFresh(t *testing.T) {
 	dir := copyOf(t, finishedRun(t))
