@@ -75,7 +75,9 @@ type proposer struct {
 // record records a generation and closes it.
 func (p *proposer) record(t testing.TB, db *DB, run int64, g int) {
 	t.Helper()
-	for _, b := range p.generation(g) {
+	for stage, b := range p.generation(g) {
+		_, err := db.Attempt(ctx, run, g, stage)
+		must(t, err)
 		must(t, db.RecordBatch(ctx, run, b))
 	}
 	_, err := db.CloseGeneration(ctx, run, Generation{Generation: g, BestCandidate: p.parent.ID, BestFitness: p.fitness, Seconds: 8})
