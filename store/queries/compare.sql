@@ -6,8 +6,8 @@ SELECT b.run_id, b.experiment, b.method, b.seed, b.status, b.file_bytes, b.bits_
        (SELECT sum(evaluations) FROM generations g WHERE g.run_id = b.run_id) AS evaluations,
        (SELECT sum(tokens) FROM generations g WHERE g.run_id = b.run_id) AS tokens,
        (SELECT sum(k.computed_tokens) FROM generations g JOIN generation_costs k USING (run_id, generation) WHERE g.run_id = b.run_id) AS computed_tokens,
-       (SELECT sum(seconds) FROM generations g WHERE g.run_id = b.run_id) AS search_seconds
-FROM best b
+       (SELECT sum(seconds) FROM generations g WHERE g.run_id = b.run_id) AS search_seconds, r.model_hash, r.evaluation_hash
+FROM best b JOIN runs r ON r.id = b.run_id
 WHERE :runs IS NULL
    OR instr(',' || replace(:runs, ' ', '') || ',', ',' || b.run_id || ',') > 0
    OR instr(',' || replace(:runs, ' ', '') || ',', ',' || replace(b.experiment, ' ', '') || ',') > 0
