@@ -108,12 +108,14 @@ func (r *run) apart(ctx context.Context, networks []*model.Network, slice evalua
 	row := r.faults.row
 	for i := range networks {
 		o := &all[i]
-		for try := 0; try == 0 || try < triesAlone && o.fault != ""; try++ {
+		for range triesAlone {
 			r.engine.Forget() // memory, and what a panic may have left behind
 			scores, err := r.timed(ctx, networks[i:i+1], slice)
-			if o.fault = fault(err); err == nil {
-				o.Score = scores[0]
-			} else if o.fault == "" {
+			if err == nil {
+				*o = outcome{Score: scores[0]}
+				break
+			}
+			if o.fault = fault(err); o.fault == "" {
 				return nil, err
 			}
 		}
