@@ -157,9 +157,9 @@ func TestPanickingCandidates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			begin := func() *run {
 				r := faulty(t, place, name, func([]*model.Network) error { return nil })
-				hollow := *r.sites[site].choices[level].matrix
+				hollow := *r.sites[site].choices[level].matrices[0]
 				hollow.Data = nil
-				r.sites[site].choices[level].matrix = &hollow
+				r.sites[site].choices[level].matrices[0] = &hollow
 				return r
 			}
 			r := begin()
