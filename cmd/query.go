@@ -44,14 +44,11 @@ func newQuery() *cobra.Command {
 			defer cancel()
 			return withDatabase(c, func(db *store.DB) error {
 				t, err := db.Query(ctx, args[0], values)
-				if errors.Is(err, store.ErrQuery) || errors.Is(err, store.ErrWriting) {
-					return usageError{err}
-				}
 				if errors.Is(err, context.DeadlineExceeded) {
 					return fmt.Errorf("no answer within %v: ask for less, or raise --time-limit", limit)
 				}
 				if err != nil {
-					return err
+					return queryError(err)
 				}
 				return store.Render(c.OutOrStdout(), t, format)
 			})
@@ -70,6 +67,16 @@ func newQuery() *cobra.Command {
 		return usagef("--format %s: write one of %s", format, strings.Join(store.Formats(), ", "))
 	}
 	return c
+}
+
+// queryError marks what is a mistake of the user's: a query that says nothing, or asks about what is not there.
+func queryError(err error) error {
+	for _, mistake := range []error{store.ErrQuery, store.ErrWriting, store.ErrNotFound} {
+		if errors.Is(err, mistake) {
+			return usageError{err}
+		}
+	}
+	return err
 }
 
 func describeQueries() string {

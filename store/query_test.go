@@ -278,6 +278,10 @@ func TestQueryRefused(t *testing.T) {
 		{"", nil, ErrQuery},
 		{" -- only a comment\n;", nil, ErrQuery},
 		{"best", map[string]any{"runn": 1}, ErrQuery},
+		{"best", map[string]any{"run": "nowhere"}, ErrNotFound},
+		{"status", map[string]any{"run": 99}, ErrNotFound},
+		{"compare", map[string]any{"runs": "1, 99"}, ErrNotFound},
+		{"seeds", map[string]any{"experiment": "1"}, ErrNotFound}, // an id where a name is asked for
 		{"SELECT :run", map[string]any{"runs": 1}, ErrQuery},
 		{"SELECT 1 \x00, 2", nil, ErrQuery},
 	} {
