@@ -94,7 +94,7 @@ func exportRun(c *cobra.Command, name, format, output string) error {
 	if err != nil {
 		return err
 	}
-	if err := session.DB.PutArtifact(ctx, run.ID, artifact); err != nil {
+	if err := session.DB.PutArtifact(ctx, artifact); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.OutOrStdout(), "%s: %d bytes, %s\n", output, artifact.Bytes, compareSize(&run, winner.Result.FileBytes, format))
@@ -126,7 +126,7 @@ func writeWinner(ctx context.Context, w *experiment.Winner, run *store.Run, form
 	if err != nil {
 		return store.Artifact{}, fmt.Errorf("%s as %s: %w", run.Experiment, format, err)
 	}
-	a := store.Artifact{Kind: format}
+	a := store.Artifact{Run: run.ID, Kind: format}
 	for _, f := range files {
 		a.Bytes += f.Bytes
 	}

@@ -156,6 +156,7 @@ type Result struct {
 
 // Artifact is a file that a run wrote.
 type Artifact struct {
+	Run    int64
 	Path   string
 	Kind   string
 	SHA256 string

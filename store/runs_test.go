@@ -119,11 +119,11 @@ func TestSpaceAndResults(t *testing.T) {
 	if _, err := db.Result(ctx, 99, Winner); !errors.Is(err, ErrNotFound) {
 		t.Errorf("no run: %v, want ErrNotFound", err)
 	}
-	a := Artifact{"out.gguf", "gguf", "00ff", 1500}
-	must(t, db.PutArtifact(ctx, run, a))
+	a := Artifact{run, "out.gguf", "gguf", "00ff", 1500}
+	must(t, db.PutArtifact(ctx, a))
 	a.Bytes++
-	must(t, db.PutArtifact(ctx, run, a))
-	if got, err := db.Artifacts(ctx, run); err != nil || len(got) != 1 || got[0] != a {
+	must(t, db.PutArtifact(ctx, a))
+	if got, err := db.Artifacts(ctx); err != nil || len(got) != 1 || got[0] != a {
 		t.Errorf("artifacts %+v, %v", got, err)
 	}
 }
