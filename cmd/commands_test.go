@@ -53,7 +53,7 @@ func TestUsage(t *testing.T) {
 		{"run --threads many", []string{"--threads", "finch run --help"}},
 		{"run a.toml b.toml", []string{"1 arg", "finch run --help"}},
 		{"plan a.toml b.toml", []string{"finch plan --help"}},
-		{"status now", []string{"finch status --help"}},
+		{"status one two", []string{"finch status --help"}},
 		{"best a b", []string{"finch best --help"}},
 		{"query a b", []string{"finch query --help"}},
 		{"eval", []string{"finch eval --help"}},

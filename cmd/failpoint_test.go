@@ -145,7 +145,7 @@ func TestFailpointsOfExtending(t *testing.T) {
 func TestFailpointsOfMigration(t *testing.T) {
 	dir := copyOf(t, finishedRun(t))
 	before := committed(t, dir)
-	edit(t, dir, "DROP INDEX scores_failed; DROP INDEX candidates_infeasible; DROP INDEX scores_by_key; ALTER TABLE scores DROP COLUMN key; PRAGMA user_version = 2")
+	edit(t, dir, "DROP INDEX scores_failed; DROP INDEX candidates_infeasible; DROP INDEX scores_by_key; ALTER TABLE scores DROP COLUMN key; ALTER TABLE runs DROP COLUMN engine; ALTER TABLE runs DROP COLUMN architecture; PRAGMA user_version = 2")
 	for _, point := range []string{"backup.written", "backup.renamed", "migration.written", "migration.committed"} {
 		killedAt(t, point, dir, "run", "two.toml")
 	}

@@ -105,8 +105,9 @@ func withDatabase(c *cobra.Command, f func(*store.DB) error) error {
 }
 
 // requireDatabase refuses to make a database where there should be one.
-func requireDatabase(c *cobra.Command) error {
-	path := database(c)
+func requireDatabase(c *cobra.Command) error { return databaseExists(database(c)) }
+
+func databaseExists(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no database %s here: finch run makes one, --db names another", path)
 	}

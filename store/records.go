@@ -32,6 +32,8 @@ type Run struct {
 	Budget          string
 	LimitBytes      int64 // 0: the budget is not in bytes
 	KernelPath      string
+	Engine          int    // version of the computation of scores; 0: not known
+	Architecture    string // of the processor; "": not known
 	Version         string
 
 	// Kept by the store.

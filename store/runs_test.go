@@ -139,7 +139,7 @@ func TestExtend(t *testing.T) {
 		t.Errorf("results of the shorter search are left: %v, %v", results, err)
 	}
 	events := ask(t, db, "SELECT message FROM events WHERE kind = 'extended'", nil)
-	if len(events.Rows) != 1 || !strings.Contains(events.Rows[0][0].(string), "was finished with settings c0ffee; candidate 6 had won with a KL of 0.101") {
+	if len(events.Rows) != 1 || !strings.Contains(events.Rows[0][0].(string), "was finished with settings "+testRun("a", 1).ConfigHash+"; candidate 6 had won with a KL of 0.101") {
 		t.Errorf("events: %v", events.Rows)
 	}
 	wantProblems(t, db)
