@@ -17,7 +17,7 @@ func TestHelp(t *testing.T) {
 	_, list, _ := strings.Cut(help.stdout, "Available Commands:\n")
 	list, _, _ = strings.Cut(list, "\n\n")
 	commands := regexp.MustCompile(`(?m)^  ([\w-]+)`).FindAllStringSubmatch(list, -1)
-	for _, name := range []string{"run", "plan", "status", "best", "query", "eval", "generate", "inspect", "check"} {
+	for _, name := range []string{"run", "plan", "status", "best", "query", "eval", "generate", "inspect", "check", "db", "reproduce"} {
 		if !slices.ContainsFunc(commands, func(m []string) bool { return m[1] == name }) {
 			t.Errorf("finch --help does not name %s:\n%s", name, help.stdout)
 		}

@@ -143,6 +143,22 @@ func TestReproduceOtherKernels(t *testing.T) {
 	t.Log(lastLine(r.stderr))
 }
 
+// TestGoOnElsewhere goes on with a run that was begun where scores are computed otherwise.
+func TestGoOnElsewhere(t *testing.T) {
+	dir := copyOf(t, finishedRun(t))
+	for change, says := range map[string]string{
+		"engine = 99, version = 'v9'": "run 1 was begun with the engine version 99, which scores a little differently from 1: use finch v9, or start anew with --fresh",
+		"architecture = 'pdp11'":      "run 1 was begun with the processor architecture pdp11, which",
+	} {
+		edit(t, dir, "UPDATE runs SET status = 'interrupted', "+change)
+		if r := finch(t, dir, "run", "two.toml"); r.code != 1 || !strings.Contains(lastLine(r.stderr), says) {
+			t.Errorf("exit code %d, stderr:\n%s", r.code, r.stderr)
+		}
+		edit(t, dir, "UPDATE runs SET engine = 0, architecture = ''")
+	}
+	wantSame(t, dir, "run", "two.toml") // of earlier versions, which did not record it
+}
+
 func TestReproduceDamaged(t *testing.T) {
 	dir := bundled(t, finishedRun(t), "depth")
 	content, err := os.ReadFile(filepath.Join(dir, "run.json"))

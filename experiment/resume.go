@@ -151,11 +151,13 @@ func (r *run) mayResume(old *store.Run) (extends bool, err error) {
 	if extends, err = mayGoOn(r.Config, old); err != nil {
 		return false, err
 	}
-	for _, o := range r.Origins(r.Task, old) {
-		if o.Input {
-			return false, r.Config.Errorf("", "the %s has changed since run %d was begun (SHA-256 %.12s, now %.12s): %s, or start anew with --fresh", o.What, old.ID, o.Was, o.Is, o.Again)
-		}
-		return false, fmt.Errorf("run %d was begun with the %s %s, which scores a little differently from %s: %s, or start anew with --fresh", old.ID, o.What, o.Was, o.Is, o.Again)
+	other := r.Origins(r.Task, old)
+	if len(other) == 0 {
+		return extends, nil
 	}
-	return extends, nil
+	o := other[0]
+	if o.Input {
+		return false, r.Config.Errorf("", "the %s has changed since run %d was begun (SHA-256 %.12s, now %.12s): %s, or start anew with --fresh", o.What, old.ID, o.Was, o.Is, o.Again)
+	}
+	return false, fmt.Errorf("run %d was begun with the %s %s, which scores a little differently from %s: %s, or start anew with --fresh", old.ID, o.What, o.Was, o.Is, o.Again)
 }
