@@ -79,7 +79,8 @@ func copyRun(ctx context.Context, tx, source *sql.Tx, run int64) (int64, error) 
 }
 
 // copyRows copies the rows of a table in which the column key is a run, and returns the id of the last. What the caller gives
-// for key, if anything, is put in its place. Ids of rows that have them from their database are not copied.
+// for key, if anything, is put in its place. Ids of rows that have them from their database are not copied. The first columns are
+// keys, so that rows come in the order in which they were recorded.
 func copyRows(ctx context.Context, tx, source *sql.Tx, table, key string, run int64, given ...any) (last int64, err error) {
 	var columns []string
 	err = each(ctx, tx, func(row *sql.Rows) error {
@@ -100,7 +101,7 @@ func copyRows(ctx context.Context, tx, source *sql.Tx, table, key string, run in
 		return 0, err
 	}
 	defer insert.Close()
-	found, err := selectRows(ctx, source, fmt.Sprintf("SELECT %s FROM %s WHERE %s = ?", strings.Join(columns, ", "), table, key), run)
+	found, err := selectRows(ctx, source, fmt.Sprintf("SELECT %s FROM %s WHERE %s = ? ORDER BY 1, 2", strings.Join(columns, ", "), table, key), run)
 	if err != nil {
 		return 0, err
 	}
