@@ -10,8 +10,9 @@ import (
 	"github.com/finch-llm/finch/internal/failpoint"
 )
 
-// runTables hold the rows of a run, each after those that it refers to.
-var runTables = []string{"sites", "levels", "candidates", "slices", "scores", "generations", "results", "events", "artifacts"}
+// runTables hold the rows of a run, each after those that it refers to. Sums over them are kept by triggers, and attempts are
+// those of processes on this database.
+var runTables = []string{"sites", "levels", "candidates", "slices", "scores", "faults", "generations", "results", "events", "artifacts"}
 
 // Merge copies a run of another database, as it was last committed there, in one transaction, and returns its id here. A run
 // that is here already, live or set aside, is left alone: new is false, and id is that run's. A live run takes the place of
