@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/finch-llm/finch/store"
@@ -20,16 +18,9 @@ func newBest() *cobra.Command {
 				if asJSON {
 					query, format = "best", "json"
 				}
-				params := map[string]any{}
-				if len(args) > 0 {
-					params["run"] = args[0]
-				}
-				t, err := db.Query(c.Context(), query, params)
+				t, err := db.Query(c.Context(), query, runParam(args))
 				if err != nil {
-					return err
-				}
-				if len(args) > 0 && len(t.Rows) == 0 {
-					return fmt.Errorf("no run is named or numbered %q: finch status lists the runs", args[0])
+					return queryError(err)
 				}
 				return store.Render(c.OutOrStdout(), t, format)
 			})
@@ -37,6 +28,14 @@ func newBest() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON with every column")
 	return c
+}
+
+// runParam is the parameter of a named query for the run that the arguments name, if they do.
+func runParam(args []string) map[string]any {
+	if len(args) == 0 {
+		return nil
+	}
+	return map[string]any{"run": args[0]}
 }
 
 // printSummary is what best prints of all runs: a line for each winner, a line for its baseline.

@@ -28,7 +28,7 @@ It is a win or a loss where the difference exceeds the interval.`,
 			return withDatabase(c, func(db *store.DB) error {
 				runs, err := db.Query(c.Context(), "compare", map[string]any{"runs": strings.Join(args, ",")})
 				if err != nil {
-					return err
+					return queryError(err)
 				}
 				sides, err := sideBySide(runs, args)
 				if err != nil {

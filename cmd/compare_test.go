@@ -34,7 +34,8 @@ func TestCompare(t *testing.T) {
 	if err != nil || len(rows) != 2 || rows[1][0] != "depth" {
 		t.Errorf("%v, %v", rows, err)
 	}
-	finch(t, dir, "compare", "width").fails(t, 1, `no experiment is named "width"`)
+	finch(t, dir, "compare", "width").fails(t, 2, `"width"`, "finch status")
+	finch(t, dir, "compare", "1").fails(t, 2, `no experiment is named "1"`)
 	finch(t, dir, "compare").fails(t, 2, "finch compare --help")
 	finch(t, dir, "compare", "depth", "--format", "xml").fails(t, 2, "--format xml")
 }

@@ -81,10 +81,8 @@ func exportRun(c *cobra.Command, name, format, output string) error {
 	if sameFile(output, run.Model) || sameFile(filepath.Dir(output), run.Model) {
 		return usagef("--output %s is the model that the run searched over, or in its folder: choose another path", output)
 	}
-	for _, own := range []string{path, path + "-wal", path + "-shm", path + ".lock"} {
-		if sameFile(output, own) {
-			return usagef("--output %s is the database, or belongs to it: choose another path", output)
-		}
+	if ownFile(path, output) {
+		return usagef("--output %s is the database, or belongs to it: choose another path", output)
 	}
 	winner, err := session.Winner(ctx, &run)
 	if err != nil {
@@ -94,7 +92,7 @@ func exportRun(c *cobra.Command, name, format, output string) error {
 	if err != nil {
 		return err
 	}
-	if err := session.DB.PutArtifact(ctx, run.ID, artifact); err != nil {
+	if err := session.DB.PutArtifact(ctx, artifact); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.OutOrStdout(), "%s: %d bytes, %s\n", output, artifact.Bytes, compareSize(&run, winner.Result.FileBytes, format))
@@ -126,7 +124,7 @@ func writeWinner(ctx context.Context, w *experiment.Winner, run *store.Run, form
 	if err != nil {
 		return store.Artifact{}, fmt.Errorf("%s as %s: %w", run.Experiment, format, err)
 	}
-	a := store.Artifact{Kind: format}
+	a := store.Artifact{Run: run.ID, Kind: format}
 	for _, f := range files {
 		a.Bytes += f.Bytes
 	}
@@ -219,6 +217,16 @@ func findRun(ctx context.Context, db *store.DB, name string) (store.Run, error) 
 		return run, err
 	}
 	return store.Run{}, usagef("no run is of an experiment named %q: finch status lists them", name)
+}
+
+// ownFile says whether a path is a database, or a file that belongs to it.
+func ownFile(db, path string) bool {
+	for _, own := range []string{db, db + "-wal", db + "-shm", lockFile(db)} {
+		if sameFile(path, own) {
+			return true
+		}
+	}
+	return false
 }
 
 // sameFile says whether two paths are one file that exists.

@@ -171,6 +171,7 @@ func TestFailpointsOfMigration(t *testing.T) {
 	dir := copyOf(t, finishedRun(t))
 	before := committed(t, dir)
 	edit(t, dir, `
+		ALTER TABLE runs DROP COLUMN engine; ALTER TABLE runs DROP COLUMN architecture;
 		DROP TRIGGER candidate_counted; DROP TRIGGER score_counted; DROP TRIGGER generation_counted;
 		DROP VIEW cost; DROP VIEW comparisons; DROP VIEW mutations; DROP TABLE operator_counts; DROP TABLE generation_costs; CREATE VIEW cost AS SELECT 1;
 		CREATE INDEX scores_by_candidate ON scores (run_id, candidate);

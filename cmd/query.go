@@ -45,14 +45,11 @@ func newQuery() *cobra.Command {
 			defer cancel()
 			return withDatabase(c, func(db *store.DB) error {
 				t, err := db.Query(ctx, args[0], values)
-				if errors.Is(err, store.ErrQuery) || errors.Is(err, store.ErrWriting) {
-					return usageError{err}
-				}
 				if errors.Is(err, context.DeadlineExceeded) {
 					return fmt.Errorf("no answer within %v: ask for less, or raise --time-limit", limit)
 				}
 				if err != nil {
-					return err
+					return queryError(err)
 				}
 				return store.Render(c.OutOrStdout(), t, format)
 			})
@@ -71,6 +68,16 @@ func checkFormat(format string) error {
 		return usagef("--format %s: write one of %s", format, strings.Join(store.Formats(), ", "))
 	}
 	return nil
+}
+
+// queryError marks what is a mistake of the user's: a query that says nothing, or asks about what is not there.
+func queryError(err error) error {
+	for _, mistake := range []error{store.ErrQuery, store.ErrWriting, store.ErrNotFound} {
+		if errors.Is(err, mistake) {
+			return usageError{err}
+		}
+	}
+	return err
 }
 
 func describeQueries() string {
@@ -99,8 +106,9 @@ func withDatabase(c *cobra.Command, f func(*store.DB) error) error {
 }
 
 // requireDatabase refuses to make a database where there should be one.
-func requireDatabase(c *cobra.Command) error {
-	path := database(c)
+func requireDatabase(c *cobra.Command) error { return databaseExists(database(c)) }
+
+func databaseExists(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no database %s here: finch run makes one, --db names another", path)
 	}

@@ -111,7 +111,7 @@ model, and keeps every generation in an SQLite database, from which an interrupt
 	})
 	root.AddCommand(
 		newCompress(), newCompareModels(), newRun(), newPlan(), newStatus(), newBest(), newCompare(), newQuery(), newEval(), newGenerate(), newInspect(),
-		newCheck(), newExport(), newImport(), newPull(), newLevels(), newBench(),
+		newCheck(), newDB(), newReproduce(), newExport(), newImport(), newPull(), newLevels(), newBench(),
 	)
 	argumentsAreUsage(root)
 	return root

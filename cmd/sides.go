@@ -47,7 +47,7 @@ func sideBySide(runs *store.Table, experiments []string) ([]side, error) {
 			}
 		}
 		if s.runs == 0 {
-			return nil, fmt.Errorf("no experiment is named %q: finch status lists the runs", name)
+			return nil, usagef("no experiment is named %q: finch status lists the runs", name) // a run by its id
 		}
 		sides = append(sides, s)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -44,9 +45,11 @@ func must(t testing.TB, err error) {
 }
 
 func testRun(experiment string, seed int64) Run {
-	return Run{Experiment: experiment, Method: "evopress", Seed: seed, Config: `{"name":"` + experiment + `"}`,
-		ConfigHash: "c0ffee", Model: "builtin:finchling", ModelHash: "beef", CalibrationHash: "ca11", EvaluationHash: "e4a1",
-		Target: "gguf", Budget: "bits_per_weight = 3.5", LimitBytes: 2000, KernelPath: "portable", Version: "test"}
+	config := `{"name":"` + experiment + `"}`
+	return Run{Experiment: experiment, Method: "evopress", Seed: seed, Config: config,
+		ConfigHash: fmt.Sprintf("%x", sha256.Sum256([]byte(config))), Model: "builtin:finchling", ModelHash: "beef", CalibrationHash: "ca11", EvaluationHash: "e4a1",
+		Target: "gguf", Budget: "bits_per_weight = 3.5", LimitBytes: 2000, KernelPath: "portable", Engine: 1,
+		Architecture: "amd64", Version: "test"}
 }
 
 const testSites, testLevels = 4, 3

@@ -120,7 +120,7 @@ func TestAnswers(t *testing.T) {
 		{"SELECT bytes FROM bits_by_kind WHERE run_id = 1 AND role = 'winner'", nil, "bytes", []any{int64(230), int64(230)}},
 		{"SELECT :x + 1 AS y -- a comment\n; -- and another", map[string]any{"x": 2}, "y", []any{int64(3)}},
 		{"SELECT 'a;b' AS y", nil, "y", []any{"a;b"}},
-		{"SELECT count(*) AS n FROM pragma_table_info('runs')", nil, "n", []any{int64(22)}},
+		{"SELECT count(*) AS n FROM pragma_table_info('runs')", nil, "n", []any{int64(24)}},
 		{"SELECT value FROM json_each('[7]')", nil, "value", []any{int64(7)}},
 		{"PRAGMA user_version", nil, "user_version", []any{int64(latestSchema())}},
 		{"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT sum(i) AS s FROM n", nil, "s", []any{int64(6)}},
@@ -281,6 +281,10 @@ func TestQueryRefused(t *testing.T) {
 		{"", nil, ErrQuery},
 		{" -- only a comment\n;", nil, ErrQuery},
 		{"best", map[string]any{"runn": 1}, ErrQuery},
+		{"best", map[string]any{"run": "nowhere"}, ErrNotFound},
+		{"status", map[string]any{"run": 99}, ErrNotFound},
+		{"compare", map[string]any{"runs": "1, 99"}, ErrNotFound},
+		{"seeds", map[string]any{"experiment": "1"}, ErrNotFound}, // an id where a name is asked for
 		{"SELECT :run", map[string]any{"runs": 1}, ErrQuery},
 		{"SELECT 1 \x00, 2", nil, ErrQuery},
 	} {

@@ -32,6 +32,8 @@ type Run struct {
 	Budget          string
 	LimitBytes      int64 // 0: the budget is not in bytes
 	KernelPath      string
+	Engine          int    // version of the computation of scores; 0: not known
+	Architecture    string // of the processor; "": not known
 	Version         string
 
 	// Kept by the store.
@@ -157,6 +159,7 @@ type Result struct {
 
 // Artifact is a file that a run wrote.
 type Artifact struct {
+	Run    int64
 	Path   string
 	Kind   string
 	SHA256 string

@@ -28,6 +28,7 @@ const (
 	Stop       Step = "stop"       // a run is interrupted or failed
 	Finish     Step = "finish"     // a run is sealed
 	Supersede  Step = "supersede"  // a run is set aside
+	Merge      Step = "merge"      // a run of another database is copied
 	Note       Step = "note"       // an event or an artifact of a run
 	Migration  Step = "migration"  // a step from one schema to the next, or the making of a database
 )
@@ -50,7 +51,7 @@ const (
 
 // Transactions are the steps that pass Written and Committed.
 func Transactions() []Step {
-	return []Step{Begin, Resume, Extend, Space, Attempt, Batch, Generation, Result, Stop, Finish, Supersede, Note, Migration}
+	return []Step{Begin, Resume, Extend, Space, Attempt, Batch, Generation, Result, Stop, Finish, Supersede, Merge, Note, Migration}
 }
 
 // Files are the steps that pass Written and Renamed.
