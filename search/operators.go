@@ -29,11 +29,12 @@ type axis interface {
 type Operators struct {
 	space   *Space
 	axis    axis
-	gate    []bool  // whether a site is a gate [sites]
-	layers  [][]int // the layers of each gate [sites], nil for others
-	base    uniform // the dearest that fits, or else the cheapest; a layer that comes back takes its level from here
-	ceil    uniform // the next dearer, or base if there is none
-	minStep int64   // the least positive step in the first constraint: with less slack nothing can be raised
+	gate    []bool    // whether a site is a gate [sites]
+	layers  [][]int   // the layers of each gate [sites], nil for others
+	uniform []uniform // from the cheapest
+	base    uniform   // the dearest that fits, or else the cheapest; a layer that comes back takes its level from here
+	ceil    uniform   // the next dearer, or base if there is none
+	minStep int64     // the least positive step in the first constraint: with less slack nothing can be raised
 }
 
 // NewOperators chooses the operators of an axis ("": DetectAxis) for a space that Space.Validate accepts. group is the
@@ -47,7 +48,8 @@ func NewOperators(space *Space, axis, group string) (*Operators, error) {
 	if axis == "" {
 		axis = DetectAxis(space)
 	}
-	o.base, o.ceil = o.startingLevels(axis)
+	o.uniform = startingLevels(space, axis)
+	o.bracket()
 	switch axis {
 	case Depth:
 		if !slices.Contains(o.gate, true) {
@@ -164,28 +166,44 @@ func (o *Operators) draw(from func(*Individual, Random), rng Random) *Individual
 	return ind
 }
 
-// startingLevels finds the uniform genomes just below and above the budget. Ladders of sparsity are compared by position
-// where they are equally long: names of equal rank may differ in their last digit from one layer size to another.
-func (o *Operators) startingLevels(axis string) (base, ceil uniform) {
-	all := uniforms(o.space)
-	if axis == Sparsity && equallyLong(o.space) {
-		all = positions(o.space)
+// under are the same operators with a lower limit of the first constraint, which the cheapest genome must meet.
+func (o *Operators) under(limit int64) *Operators {
+	smaller := *o
+	smaller.space = &Space{Sites: o.space.Sites, Constraints: slices.Clone(o.space.Constraints)}
+	smaller.space.Constraints[0].Limit = limit
+	smaller.bracket()
+	return &smaller
+}
+
+// startingLevels lists the uniform genomes that searches start at. Ladders of sparsity are compared by position where they are
+// equally long: names of equal rank may differ in their last digit from one layer size to another.
+func startingLevels(space *Space, axis string) []uniform {
+	if axis == Sparsity && equallyLong(space) {
+		return positions(space)
 	}
+	return uniforms(space)
+}
+
+// bracket finds the uniform genomes just below and above the budget.
+func (o *Operators) bracket() {
+	all := o.uniform
 	fitting := -1
 	for k, u := range all {
-		if o.space.within(o.space.Cost(u.genome)) {
+		if o.space.within(u.costs) {
 			fitting = k
 		}
 	}
 	if fitting < 0 {
-		return all[0], all[0]
+		o.base, o.ceil = all[0], all[0]
+		return
 	}
+	o.base, o.ceil = all[fitting], all[fitting]
 	for _, u := range all[fitting+1:] {
-		if u.cost > all[fitting].cost {
-			return all[fitting], u
+		if u.costs[0] > o.base.costs[0] {
+			o.ceil = u
+			return
 		}
 	}
-	return all[fitting], all[fitting]
 }
 
 // assign moves an individual to another canonical genome.

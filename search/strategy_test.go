@@ -64,7 +64,7 @@ var axesOf = map[string][]string{
 }
 
 // seeded are the methods whose first batch depends on the seed.
-var seeded = []string{"evopress", "random", "genetic"}
+var seeded = []string{"evopress", "random", "genetic", "pareto"}
 
 func TestConformance(t *testing.T) {
 	for _, method := range Methods() {
