@@ -7,6 +7,8 @@ import "math"
 // tokens a candidate was scored on, the less a further slice moves its estimate. The zero value knows nobody.
 type Estimates struct {
 	of map[int]estimate // by the candidate's ID
+
+	deviations, scores float64 // squares of relative deviations of scores from earlier estimates, per token; their number
 }
 
 type estimate struct {
@@ -21,11 +23,16 @@ func (e *Estimates) Tell(ids []int, fitness []float64, tokens int) {
 	}
 	factor := e.factor(ids, fitness)
 	for i, id := range ids {
-		f := fitness[i] / factor
+		f, weight := fitness[i]/factor, float64(tokens)
 		if math.IsInf(f, 0) {
 			f = math.NaN()
 		}
-		known, weight := e.of[id], float64(tokens)
+		known := e.of[id]
+		if known.fitness > 0 && f > 0 {
+			deviation := f/known.fitness - 1
+			e.deviations += deviation * deviation / (1/weight + 1/known.tokens)
+			e.scores++
+		}
 		all := known.tokens + weight
 		e.of[id] = estimate{(known.fitness*known.tokens + f*weight) / all, all}
 	}
@@ -47,10 +54,15 @@ func (e *Estimates) factor(ids []int, fitness []float64) float64 {
 	return sum / weights
 }
 
-// Of is the estimate of a candidate; NaN if it failed or was never scored.
+// Of is a candidate's fitness as far as it is known: the estimate and its standard error, by how far scores were from estimates so far. So of
+// two that look alike the one that was scored on less is the worse. NaN if it failed or was never scored.
 func (e *Estimates) Of(id int) float64 {
-	if known, ok := e.of[id]; ok {
+	known, ok := e.of[id]
+	switch {
+	case !ok:
+		return math.NaN()
+	case e.scores == 0:
 		return known.fitness
 	}
-	return math.NaN()
+	return known.fitness * (1 + math.Sqrt(e.deviations/e.scores/known.tokens))
 }

@@ -50,6 +50,22 @@ func sortPoints(points []*point) {
 	slices.SortStableFunc(points, compareFate)
 }
 
+// thinned leaves n points of a front, by taking out the one whose neighbours are nearest to each other, again and again: whoever has lost a
+// neighbour is less crowded (Kukkonen and Deb, CEC 2006).
+func thinned(front []*point, n int) []*point {
+	left := slices.SortedStableFunc(slices.Values(front), func(a, b *point) int { return cmp.Compare(a.cost, b.cost) })
+	for len(left) > n {
+		at, least := 0, int64(math.MaxInt64)
+		for i := 1; i+1 < len(left); i++ {
+			if gap := left[i+1].cost - left[i-1].cost; gap < least {
+				at, least = i, gap
+			}
+		}
+		left = slices.Delete(left, at, at+1)
+	}
+	return left
+}
+
 // compareFate is negative if a is to live rather than b.
 func compareFate(a, b *point) int {
 	return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.crowding, a.crowding))

@@ -21,18 +21,18 @@ const (
 // budget.
 //
 // A generation scores members and children on one fresh slice of the first stage's length. Members are scored again and again, so
-// that tokens go to those that live, and lucky scores are found out. At the end the front is scored on the last stage's tokens. The winner is the
-// fittest of those that leave nothing of the budget unused.
+// that tokens go to those that live, and lucky scores are found out. At the end the front of all that there ever were, since some had bad luck,
+// is scored on the last stage's tokens. The winner is the fittest of those that leave nothing of the budget unused.
 type pareto struct {
 	*steps
 	ops      *Operators
 	settings Settings
 	seed     uint64
 
-	estimates   Estimates
-	population  []*point
-	generations int // after the first
-	finalists   int
+	estimates       Estimates
+	all, population []*point
+	generations     int // after the first
+	finalists       int
 }
 
 func newPareto(o *Operators, settings Settings, seed uint64) (Strategy, error) {
@@ -95,6 +95,7 @@ func (p *pareto) point(generation, slot int, g Genome, parent int, operator stri
 // score asks for the scores of members and newcomers, and goes on with those that live.
 func (p *pareto) score(generation int, newcomers []*point) {
 	pool := append(slices.Clone(p.population), newcomers...)
+	p.all = append(p.all, newcomers...)
 	p.ask(batchOf(pool, generation, 0, p.settings.Tokens[0]), func(_ []Candidate, fitness []float64) {
 		p.learn(pool, fitness, p.settings.Tokens[0])
 		p.population = survivors(pool, p.settings.Offspring)
@@ -102,7 +103,7 @@ func (p *pareto) score(generation int, newcomers []*point) {
 			p.score(generation+1, p.breed(generation+1))
 			return
 		}
-		front := survivors(p.population, p.finalists)
+		front := survivors(p.all, p.finalists)
 		p.ask(batchOf(front, generation, 1, p.settings.lastTokens()), func(_ []Candidate, fitness []float64) {
 			p.learn(front, fitness, p.settings.lastTokens())
 		})
@@ -150,12 +151,20 @@ func champion(points []*point) *point {
 func survivors(points []*point, n int) []*point {
 	sorted := slices.Clone(points)
 	sortPoints(sorted)
-	n = min(n, len(sorted))
-	at := slices.Index(sorted, champion(points))
-	if at >= n {
-		sorted[n-1] = sorted[at]
+	if len(sorted) > n {
+		best := champion(points)
+		first := slices.IndexFunc(sorted, func(p *point) bool { return p.rank == sorted[n].rank }) // of those that have not all got a place
+		end := n
+		for end < len(sorted) && sorted[end].rank == sorted[n].rank {
+			end++
+		}
+		sorted = append(sorted[:first], thinned(sorted[first:end], n-first)...)
+		if !slices.Contains(sorted, best) {
+			sorted[n-1] = best
+		}
 	}
-	return sorted[:n]
+	sortPoints(sorted)
+	return sorted
 }
 
 // breed makes children for budgets that are spread over what the members cost, each a little off its place, the first for the whole.

@@ -90,7 +90,7 @@ func TestParetoBeatsRandomAtEveryBudget(t *testing.T) {
 			return base * slice * noisy(func(Genome, Batch) float64 { return 1 }, 0.5)(g, b)
 		}
 		settings := fast
-		settings.Generations = 150
+		settings.Offspring, settings.Generations = 32, 150
 		s := mustNew(t, "pareto", space, settings, 1)
 		asked, _ := run(t, s, f)
 		exact := make([][]float64, len(asked))
@@ -207,17 +207,46 @@ func TestEstimates(t *testing.T) {
 	e.Tell([]int{1, 2}, []float64{1, 2}, 100)
 	e.Tell([]int{1, 2, 3, 4}, []float64{3, 6, 1.5, math.NaN()}, 100) // three times as hard
 	for id, want := range map[int]float64{1: 1, 2: 2, 3: 0.5} {
-		if got := e.Of(id); math.Abs(got-want) > 1e-12 {
+		if got := e.Of(id); math.Abs(got-want) > 1e-12 { // scores agree: there is no error yet
 			t.Errorf("candidate %d: %g, want %g", id, got, want)
 		}
+	}
+	e.Tell([]int{4, 5}, []float64{1, 0}, 100)
+	if !math.IsNaN(e.Of(4)) || e.Of(5) != 0 {
+		t.Errorf("one that failed has %g, and the perfect one %g", e.Of(4), e.Of(5))
 	}
 	e.Tell([]int{1, 3}, []float64{1, 1}, 300) // candidate 3 was lucky
 	if a, b := e.Of(1), e.Of(3); !(b > 0.7*a && b < a) {
 		t.Errorf("after 400 and 500 tokens: %g and %g", b, a)
 	}
-	e.Tell([]int{4, 5}, []float64{1, 0}, 100)
-	if !math.IsNaN(e.Of(4)) || e.Of(5) != 0 {
-		t.Errorf("one that failed has %g, and the perfect one %g", e.Of(4), e.Of(5))
+	e.Tell([]int{1, 6}, []float64{1, 1}, 100)
+	if a, b := e.Of(1), e.Of(6); !(a < b) {
+		t.Errorf("as good on 600 tokens as another on 100: %g and %g", a, b)
+	}
+}
+
+// The error that estimates are given is that which they have: relative, and 1/√tokens.
+func TestEstimatesKnowTheirError(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	var e Estimates
+	ids := make([]int, 40)
+	for slice := range 30 {
+		fitness := make([]float64, len(ids))
+		hardness := math.Exp(rng.NormFloat64() / 4)
+		for i := range ids {
+			ids[i] = i
+			fitness[i] = hardness * float64(1+i) * (1 + 0.05*rng.NormFloat64()/math.Sqrt(float64(1+slice%2)))
+		}
+		e.Tell(ids, fitness, 100*(1+slice%2))
+	}
+	known := e.of[7]
+	if got, want := e.Of(7)/known.fitness-1, 0.05*math.Sqrt(100/known.tokens); math.Abs(got/want-1) > 0.1 {
+		t.Errorf("the error is %.4f, want %.4f", got, want)
+	}
+	for i := range ids {
+		if got := e.of[i].fitness / e.of[0].fitness / float64(1+i); math.Abs(got-1) > 0.05 {
+			t.Errorf("candidate %d is off by %.3f", i, got-1)
+		}
 	}
 }
 
