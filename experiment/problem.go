@@ -45,12 +45,14 @@ type choice struct {
 // cost is what finch counts about a model or a part of it.
 type cost struct {
 	file, stored, nonzeros int64 // bytes of the target file; bytes of the layers' payloads; weights that are not zero
+	latency                int64 // nanoseconds of a pass; 0 without a table
 }
 
 func (c *cost) add(o cost) {
 	c.file += o.file
 	c.stored += o.stored
 	c.nonzeros += o.nonzeros
+	c.latency += o.latency
 }
 
 // represent says how a layer is stored at a level.
@@ -59,7 +61,7 @@ type represent func(*layer, levelChoice) (*kernels.Matrix, compress.Info, error)
 // problem lays out the search space: for each block its gates, if sublayers may be dropped, each followed by its layers.
 // Layers without a choice are no sites; what they cost is part of their gate's cost, or of the fixed cost.
 func (t *Task) problem(r represent) (*Problem, error) {
-	p := &Problem{Task: t, Space: &search.Space{}, fixed: cost{file: t.target.Fixed()}}
+	p := &Problem{Task: t, Space: &search.Space{}, fixed: cost{file: t.target.Fixed(), latency: t.latency.fixed()}}
 	kinds := t.Model.Kinds()
 	first := slices.IndexFunc(kinds, func(k model.Kind) bool { return !k.IsAttention() })
 	for b := range t.Model.Blocks {
@@ -139,7 +141,7 @@ func (p *Problem) addGroup(block int, g group, r represent) error {
 
 // cost counts a layer as it is stored.
 func (p *Problem) cost(info compress.Info) cost {
-	return cost{file: p.target.Layer(info), stored: info.Bytes, nonzeros: info.NonZeros}
+	return cost{file: p.target.Layer(info), stored: info.Bytes, nonzeros: info.NonZeros, latency: p.latency.of(info.Layer, info.Level)}
 }
 
 // bound is one constraint: its limit, what is fixed, and what a choice at a site costs.
@@ -180,6 +182,10 @@ func (p *Problem) bounds() []bound {
 		list = append(list,
 			bound{search.Constraint{Name: "kept attention sublayers", Limit: limit}, kept(func(s *site) bool { return s.attn })},
 			bound{search.Constraint{Name: "kept MLP sublayers", Limit: limit}, kept(func(s *site) bool { return s.mlp })})
+	}
+	if b.LatencyMS > 0 {
+		list = append(list, bound{search.Constraint{Name: "nanoseconds of a pass", Limit: int64(b.LatencyMS * 1e6), Fixed: p.fixed.latency},
+			func(s *site, l int) int64 { return s.choices[l].cost.latency }})
 	}
 	return list
 }
@@ -283,6 +289,7 @@ func describeBudget(b *configs.Budget) string {
 	add(b.BitsPerWeight > 0, "%v bits per weight", b.BitsPerWeight)
 	add(b.Sparsity > 0, "%v %% zeros", 100*b.Sparsity)
 	add(b.Drop > 0, "%v %% of sublayers dropped", 100*b.Drop)
+	add(b.LatencyMS > 0, "%v ms a pass", b.LatencyMS)
 	return strings.Join(parts, ", ")
 }
 

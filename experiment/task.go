@@ -21,6 +21,7 @@ type Task struct {
 	Calibration, Evaluation *evaluator.Corpus
 
 	fitting *fitting // nil: no level needs statistics
+	latency *Latency // nil: the budget does not bound it
 	target  export.Target
 	layers  []layer // block by block, in the order of model.Kind
 }
@@ -85,6 +86,9 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	}
 	if err := t.layOut(); err != nil {
 		return nil, config.Errorf("levels", "%v", err)
+	}
+	if err := t.readLatency(); err != nil {
+		return nil, config.Errorf("budget.latency_table", "%v", err)
 	}
 	estimate, err := t.problem(t.estimate)
 	if err != nil {

@@ -53,15 +53,21 @@ func (s *Session) restore(r *store.Run) (*Task, error) {
 	if m.Hash != r.ModelHash {
 		return nil, fmt.Errorf("%s has changed since run %d was begun (SHA-256 %.12s, now %.12s): bring the old one back", r.Model, r.ID, r.ModelHash, m.Hash)
 	}
-	t := &Task{Config: config, Model: m}
-	if t.fitting, err = s.openFitting(config, m); err != nil {
-		return nil, fmt.Errorf("run %d: %w", r.ID, err)
-	}
-	if err := t.layOut(); err != nil {
+	t, err := s.levelsOf(config, m)
+	if err != nil {
 		return nil, fmt.Errorf("run %d: %w", r.ID, err)
 	}
 	config.Levels = t.sizedLevels()
 	return t, nil
+}
+
+// levelsOf is a task that knows its layers and their levels, and nothing of texts, target and budget.
+func (s *Session) levelsOf(config *configs.Experiment, m *model.Model) (t *Task, err error) {
+	t = &Task{Config: config, Model: m}
+	if t.fitting, err = s.openFitting(config, m); err != nil {
+		return nil, err
+	}
+	return t, t.layOut()
 }
 
 // network restores what a genome of a run stands for, and hashes the keys of its levels.
