@@ -36,11 +36,12 @@ type pareto struct {
 }
 
 func newPareto(o *Operators, settings Settings, seed uint64) (Strategy, error) {
-	p := &pareto{steps: newSteps(), ops: o, settings: settings, seed: seed}
 	one, last := int64(settings.Offspring)*int64(settings.Tokens[0]), int64(settings.lastTokens())
 	left := settings.TotalTokens() - one
-	p.finalists = int(max(1, min(int64(settings.Offspring), left/2/last)))
-	p.generations = int(max(0, left-int64(p.finalists)*last) / (2 * one))
+	final := max(1, min(int64(settings.Offspring), left/2/last))
+	generations := max(0, left-final*last) / (2 * one)
+	effort := Effort{Tokens: (1+2*generations)*one + final*last, Generations: int(generations)}
+	p := &pareto{steps: newSteps(effort), ops: o, settings: settings, seed: seed, generations: int(generations), finalists: int(final)}
 	p.score(0, p.starts())
 	return p, nil
 }
