@@ -17,7 +17,7 @@ func newStatus() *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return withDatabase(c, func(db *store.DB) error {
-				t, err := standing(c, db, runParam(args))
+				t, err := standing(c, db, runParam(first(args)))
 				if err != nil {
 					return queryError(err)
 				}

@@ -77,13 +77,16 @@ func (l Levels) canonical() any {
 
 func (b Budget) canonical() any {
 	bounds := map[string]any{}
-	for key, v := range map[string]float64{"bits_per_weight": b.BitsPerWeight, "sparsity": b.Sparsity, "drop": b.Drop} {
+	for key, v := range map[string]float64{"bits_per_weight": b.BitsPerWeight, "sparsity": b.Sparsity, "drop": b.Drop, "latency_ms": b.LatencyMS} {
 		if v != 0 {
 			bounds[key] = v
 		}
 	}
 	if b.Bytes != 0 {
 		bounds["bytes"] = b.Bytes
+	}
+	if b.LatencyTable != "" {
+		bounds["latency_table"] = b.LatencyTable
 	}
 	return bounds
 }

@@ -104,6 +104,10 @@ func (e *Experiment) checkBudget(traits []offered) error {
 		sparsest = max(sparsest, t.Sparsity)
 	}
 	switch {
+	case b.LatencyTable != "" && b.LatencyMS == 0:
+		return e.Errorf("budget.latency_table", "budget.latency_table bounds nothing by itself: write latency_ms beside it, or leave it out")
+	case b.LatencyMS > 0 && b.LatencyTable == "":
+		return e.Errorf("budget.latency_ms", `budget.latency_ms needs the times of the layers: write latency_table = "latency.json" beside it, which finch bench latency makes`)
 	case b == Budget{}:
 		return e.Errorf("budget", `budget is missing: write budget = { bits_per_weight = 3.5 }, or bytes = "1.2GiB", sparsity = 0.6 or drop = 0.25`)
 	case b.Sparsity > 0 && sparsest == 0:

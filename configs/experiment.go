@@ -116,6 +116,8 @@ type Budget struct {
 	Bytes         int64   // the exact size of the target file
 	Sparsity      float64 // the least fraction of zero weights over the layers in the search
 	Drop          float64 // the fraction of attention sublayers, and of MLP sublayers, to drop
+	LatencyMS     float64 // milliseconds of a pass, by LatencyTable
+	LatencyTable  string  // the file of the layers' times; set if LatencyMS is
 }
 
 // Fitness functions; lower is better.

@@ -22,6 +22,8 @@ func Restore(name string, seeds []uint64, canonical []byte) (*Experiment, error)
 			BitsPerWeight  float64 `json:"bits_per_weight"`
 			Bytes          int64
 			Sparsity, Drop float64
+			LatencyMS      float64 `json:"latency_ms"`
+			LatencyTable   string  `json:"latency_table"`
 		}
 		Search struct {
 			Method, Fitness, Group, Start  string

@@ -26,6 +26,7 @@ const (
 	maxStages      = 8
 	maxTopK        = 1 << 20
 	maxBits        = 32
+	maxLatency     = 1e9
 )
 
 // schema has every key of an experiment, in the order of docs/experiments.md.
@@ -119,6 +120,14 @@ func budgetFields() []field {
 		}},
 		{key: "drop", set: func(e *Experiment, s setting) (err error) {
 			e.Budget.Drop, err = s.fraction("0.25")
+			return err
+		}},
+		{key: "latency_ms", set: func(e *Experiment, s setting) (err error) {
+			e.Budget.LatencyMS, err = s.number(maxLatency, "12.5")
+			return err
+		}},
+		{key: "latency_table", set: func(e *Experiment, s setting) (err error) {
+			e.Budget.LatencyTable, err = s.text("latency.json")
 			return err
 		}},
 	}

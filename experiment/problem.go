@@ -46,12 +46,14 @@ type choice struct {
 // cost is what finch counts about a model or a part of it.
 type cost struct {
 	file, stored, nonzeros int64 // bytes of the target file; bytes of the layers' payloads; weights that are not zero
+	latency                int64 // nanoseconds of a pass; 0 without a table
 }
 
 func (c *cost) add(o cost) {
 	c.file += o.file
 	c.stored += o.stored
 	c.nonzeros += o.nonzeros
+	c.latency += o.latency
 }
 
 // represent says how a layer is stored at a level.
@@ -60,7 +62,7 @@ type represent func(*layer, levelChoice) (*kernels.Matrix, compress.Info, error)
 // problem lays out the search space: for each block its gates, if sublayers may be dropped, each followed by its layers.
 // Layers that have one level are one site. Those without a choice are none; what they cost is part of their gate's cost, or of the fixed cost.
 func (t *Task) problem(r represent) (*Problem, error) {
-	p := &Problem{Task: t, Space: &search.Space{}, fixed: cost{file: t.target.Fixed()}}
+	p := &Problem{Task: t, Space: &search.Space{}, fixed: cost{file: t.target.Fixed(), latency: t.latency.fixed()}}
 	for b, bundles := range t.bundles {
 		first := slices.IndexFunc(bundles, func(u bundle) bool { return !u[0].kind.IsAttention() })
 		if first < 0 {
@@ -150,7 +152,7 @@ func (p *Problem) addGroup(block int, g group, r represent) error {
 
 // cost counts a layer as it is stored.
 func (p *Problem) cost(info compress.Info) cost {
-	return cost{file: p.target.Layer(info), stored: info.Bytes, nonzeros: info.NonZeros}
+	return cost{file: p.target.Layer(info), stored: info.Bytes, nonzeros: info.NonZeros, latency: p.latency.of(info.Layer, info.Level)}
 }
 
 // bound is one constraint: its limit, what is fixed, and what a choice at a site costs.
@@ -191,6 +193,10 @@ func (p *Problem) bounds() []bound {
 		list = append(list,
 			bound{search.Constraint{Name: "kept attention sublayers", Limit: limit, Fixed: p.stay.attn}, kept(func(s *site) bool { return s.attn })},
 			bound{search.Constraint{Name: "kept MLP sublayers", Limit: limit, Fixed: p.stay.mlp}, kept(func(s *site) bool { return s.mlp })})
+	}
+	if b.LatencyMS > 0 {
+		list = append(list, bound{search.Constraint{Name: "nanoseconds of a pass", Limit: int64(b.LatencyMS * 1e6), Fixed: p.fixed.latency},
+			func(s *site, l int) int64 { return s.choices[l].cost.latency }})
 	}
 	return list
 }
@@ -294,6 +300,7 @@ func describeBudget(b *configs.Budget) string {
 	add(b.BitsPerWeight > 0, "%v bits per weight", b.BitsPerWeight)
 	add(b.Sparsity > 0, "%v %% zeros", 100*b.Sparsity)
 	add(b.Drop > 0, "%v %% of sublayers dropped", 100*b.Drop)
+	add(b.LatencyMS > 0, "%v ms a pass", b.LatencyMS)
 	return strings.Join(parts, ", ")
 }
 

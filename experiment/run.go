@@ -251,9 +251,9 @@ func (r *run) answer(ctx context.Context, b *search.Batch) (a answers, u Update,
 }
 
 // fitness is what the experiment minimises; NaN says that scoring failed.
-func (r *run) fitness(s *evaluator.Score) float64 {
+func (t *Task) fitness(s *evaluator.Score) float64 {
 	f := s.MeanKL()
-	switch r.Config.Search.Fitness {
+	switch t.Config.Search.Fitness {
 	case configs.PPL:
 		f = s.Perplexity()
 	case configs.TopKKL:

@@ -21,6 +21,7 @@ type Task struct {
 	Calibration, Evaluation *evaluator.Corpus
 
 	fitting *fitting // nil: no level needs statistics
+	latency *Latency // nil: the budget does not bound it
 	target  export.Target
 	layers  []layer    // block by block, in the order of model.Kind
 	bundles [][]bundle // of the same, by block
@@ -89,6 +90,9 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	}
 	if err := t.layOut(); err != nil {
 		return nil, err
+	}
+	if err := t.readLatency(); err != nil {
+		return nil, config.Errorf("budget.latency_table", "%v", err)
 	}
 	estimate, err := t.problem(t.estimate)
 	if err != nil {

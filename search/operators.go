@@ -30,14 +30,15 @@ type axis interface {
 type Operators struct {
 	space   *Space
 	axis    axis
-	gate    []bool  // whether a site is a gate [sites]
-	layers  [][]int // the layers of each gate [sites], nil for others
-	base    uniform // the dearest that fits, or else the cheapest; a layer that comes back takes its level from here
-	ceil    uniform // the next dearer, or base if there is none
-	minStep int64   // the least positive step in the first constraint: with less slack nothing can be raised
-	counts  []int   // the constraints that no layer counts in, such as the number of sublayers
-	apart   bool    // Space.pullApart
-	haven   Genome  // if apart: within all limits
+	gate    []bool    // whether a site is a gate [sites]
+	layers  [][]int   // the layers of each gate [sites], nil for others
+	uniform []uniform // from the cheapest
+	base    uniform   // the dearest that fits, or else the cheapest; a layer that comes back takes its level from here
+	ceil    uniform   // the next dearer, or base if there is none
+	minStep int64     // the least positive step in the first constraint: with less slack nothing can be raised
+	counts  []int     // the constraints that no layer counts in, such as the number of sublayers
+	apart   bool      // Space.pullApart
+	haven   Genome    // if apart: within all limits
 }
 
 // NewOperators chooses the operators of an axis ("": DetectAxis) for a space that Space.Validate accepts. group is the
@@ -50,7 +51,8 @@ func NewOperators(space *Space, axis, group string) (*Operators, error) {
 	if axis == "" {
 		axis = DetectAxis(space)
 	}
-	o.base, o.ceil = o.startingLevels(axis)
+	o.uniform = startingLevels(space, axis)
+	o.bracket()
 	switch axis {
 	case Depth:
 		if !slices.Contains(o.gate, true) {
@@ -189,16 +191,31 @@ func (o *Operators) draw(from func(*Individual, Random), rng Random) *Individual
 	return ind
 }
 
-// startingLevels finds the uniform genomes just below and above the budget. Ladders of sparsity are compared by position
-// where they are equally long: names of equal rank may differ in their last digit from one layer size to another.
-func (o *Operators) startingLevels(axis string) (base, ceil uniform) {
-	all := uniforms(o.space)
-	if axis == Sparsity && equallyLong(o.space) {
-		all = positions(o.space)
+// under are the same operators with a lower limit of the first constraint, which the cheapest genome must meet. Where limits pull apart
+// and none is found within it, genomes are within the limits of o.
+func (o *Operators) under(limit int64) *Operators {
+	smaller := *o
+	smaller.space = &Space{Sites: o.space.Sites, Constraints: slices.Clone(o.space.Constraints)}
+	smaller.space.Constraints[0].Limit = limit
+	smaller.bracket()
+	return &smaller
+}
+
+// startingLevels lists the uniform genomes that searches start at. Ladders of sparsity are compared by position where they are
+// equally long: names of equal rank may differ in their last digit from one layer size to another.
+func startingLevels(space *Space, axis string) []uniform {
+	if axis == Sparsity && equallyLong(space) {
+		return positions(space)
 	}
+	return uniforms(space)
+}
+
+// bracket finds the uniform genomes just below and above the budget.
+func (o *Operators) bracket() {
+	all := o.uniform
 	fitting := -1
 	for k, u := range all {
-		if o.admits(u.genome) {
+		if o.admits(&u) {
 			fitting = k
 		}
 	}
@@ -209,20 +226,25 @@ func (o *Operators) startingLevels(axis string) (base, ceil uniform) {
 				return cmp.Compare(o.individual(a.genome).violation(), o.individual(b.genome).violation())
 			})
 		}
-		return near, near
+		o.base, o.ceil = near, near
+		return
 	}
+	o.base, o.ceil = all[fitting], all[fitting]
 	for _, u := range all[fitting+1:] {
-		if u.cost > all[fitting].cost {
-			return all[fitting], u
+		if u.costs[0] > o.base.costs[0] {
+			o.ceil = u
+			return
 		}
 	}
-	return all[fitting], all[fitting]
 }
 
-// admits says whether a genome is within the limits once as many sublayers are dropped as the limits on their number demand: which
+// admits says whether a uniform genome is within the limits once as many sublayers are dropped as the limits on their number demand: which
 // ones makes little difference to the rest.
-func (o *Operators) admits(g Genome) bool {
-	ind := o.individual(slices.Clone(g))
+func (o *Operators) admits(u *uniform) bool {
+	if len(o.counts) == 0 {
+		return o.space.within(u.costs)
+	}
+	ind := o.individual(slices.Clone(u.genome))
 	ind.dropCounted(o.gates())
 	return ind.fits()
 }

@@ -102,7 +102,7 @@ func TestUniformBetweenTwoLimits(t *testing.T) {
 		}
 		space.Constraints = append(space.Constraints, Constraint{Name: "MLP", Limit: int64(6 - drops)})
 		o := mustOperators(t, space, "", "")
-		if drops == 0 && o.admits(o.base.genome) {
+		if drops == 0 && o.admits(&o.base) {
 			t.Errorf("%s everywhere is within the limits", o.base.name)
 		}
 		importance := make([]float64, 12)

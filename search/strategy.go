@@ -83,6 +83,7 @@ func Methods() []Method {
 		{"owl", "blocks with fewer outlying weights made sparser (arXiv 2310.05175)", false, newOWL},
 		{"annealing", "simulated annealing with evopress's mutations", false, newAnnealing},
 		{"genetic", "a generational genetic algorithm with crossover", false, newGenetic},
+		{"pareto", "the front of cost against fitness: NSGA-II with a budget for every child", false, newPareto},
 		{"random", "the best of as many random candidates as the same tokens can score", false, newRandom},
 		{"brute", "every candidate that leaves no room in the budget, for small spaces", false, newBrute},
 		{"uniform", "one level for all layers, spare budget in block order; sublayers by importance", false, newUniform},

@@ -77,7 +77,7 @@ var axesOf = map[string][]string{
 }
 
 // seeded are the methods whose first batch depends on the seed.
-var seeded = []string{"evopress", "random", "genetic"}
+var seeded = []string{"evopress", "random", "genetic", "pareto"}
 
 // A change of any draw, its order or the selection changes these digests. Change them only with intent: runs recorded
 // before cannot be resumed after.

@@ -44,6 +44,29 @@ func (db *DB) Batch(ctx context.Context, run int64, generation, stage int) (b Ba
 	return b, ok, err
 }
 
+// Batches returns all recorded batches of a run, in the order of scoring.
+func (db *DB) Batches(ctx context.Context, run int64) (batches []BatchRecord, err error) {
+	err = db.snapshot(ctx, fmt.Sprintf("read the batches of run %d", run), func(tx *sql.Tx) error {
+		var at [][2]int
+		err := each(ctx, tx, func(row *sql.Rows) error {
+			var generation, stage int
+			err := row.Scan(&generation, &stage)
+			at = append(at, [2]int{generation, stage})
+			return err
+		}, "SELECT generation, stage FROM slices WHERE run_id = ? ORDER BY id", run)
+		for _, place := range at {
+			if err != nil {
+				break
+			}
+			var b BatchRecord
+			b, _, err = readBatch(ctx, tx, run, place[0], place[1])
+			batches = append(batches, b)
+		}
+		return err
+	})
+	return batches, err
+}
+
 // canonical is the batch as the database gives it back: scores in candidate order, every status spelled out.
 func (b BatchRecord) canonical() BatchRecord {
 	b.Candidates = slices.Clone(b.Candidates)
