@@ -28,15 +28,21 @@ var (
 	seed  = flag.Uint64("seed", 0, "seed of the moments of killing; 0: another each time")
 )
 
-// TestKill kills runs at random moments, three times each, and lets them end then: what they leave must be what a run
-// leaves that nobody killed.
-func TestKill(t *testing.T) {
-	whole := progressOf(finishedRun(t))
+// draws are those of -seed, which it logs.
+func draws(t *testing.T) *rand.Rand {
+	t.Helper()
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("-seed %d", *seed)
-	rng := rand.New(rand.NewPCG(*seed, 0))
+	return rand.New(rand.NewPCG(*seed, 0))
+}
+
+// TestKill kills runs at random moments, three times each, and lets them end then: what they leave must be what a run
+// leaves that nobody killed.
+func TestKill(t *testing.T) {
+	whole := progressOf(finishedRun(t))
+	rng := draws(t)
 	moments := make([]float64, *kills) // one in each of so many equal parts of the run
 	for i := range moments {
 		moments[i] = (float64(i) + rng.Float64()) / float64(*kills) * whole
