@@ -141,11 +141,15 @@ func TestFailpointsOfExtending(t *testing.T) {
 	nothingRuns(t, dir)
 }
 
+// toSchema2 takes a database back to what finch once wrote.
+const toSchema2 = `DROP INDEX scores_failed; DROP INDEX candidates_infeasible; DROP INDEX scores_by_key; ALTER TABLE scores DROP COLUMN key;
+	PRAGMA user_version = 2`
+
 // TestFailpointsOfMigration kills what brings a database of schema 2 up to date.
 func TestFailpointsOfMigration(t *testing.T) {
 	dir := copyOf(t, finishedRun(t))
 	before := committed(t, dir)
-	edit(t, dir, "DROP INDEX scores_failed; DROP INDEX candidates_infeasible; DROP INDEX scores_by_key; ALTER TABLE scores DROP COLUMN key; PRAGMA user_version = 2")
+	edit(t, dir, toSchema2)
 	for _, point := range []string{"backup.written", "backup.renamed", "migration.written", "migration.committed"} {
 		killedAt(t, point, dir, "run", "two.toml")
 	}

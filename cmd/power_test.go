@@ -19,14 +19,13 @@ import (
 	"time"
 
 	"github.com/finch-llm/finch/internal/disktest"
-	"github.com/finch-llm/finch/internal/failpoint"
 	"github.com/finch-llm/finch/store"
 )
 
 // More of it: go test ./cmd -run TestPowerLoss -v -args -cuts 3000 -seed 7
 var (
-	cuts    = flag.Int("cuts", 300, "at how many moments TestPowerLoss takes the power away")
-	resumed = flag.Int("resumed", 4, "after how many of them it goes on with the run")
+	cuts   = flag.Int("cuts", 300, "at how many moments TestPowerLoss takes the power away")
+	goneOn = flag.Int("resumed", 4, "after how many of them it goes on with the run")
 )
 
 // recording is all that some commands did to the files of a folder.
@@ -52,8 +51,7 @@ func (r *recording) run(t *testing.T, args ...string) {
 // shown runs finch and shows what it does to its files and what it tells of points.
 func shown(t *testing.T, dir string, see func(disktest.Op) syscall.Errno, args ...string) result {
 	t.Helper()
-	c, r := command(t, dir, args...)
-	c.Env = append(c.Environ(), failpoint.Variable+"="+failpoint.Tell)
+	c, r := telling(t, dir, args...)
 	err := disktest.Run(c, dir, see)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip(err)
@@ -129,7 +127,7 @@ func TestPowerLoss(t *testing.T) {
 				t.Errorf("%s is not whole: %v", export, slices.Sorted(maps.Keys(got)))
 			}
 		}
-		if (i+1)*(*resumed) / *cuts > i*(*resumed) / *cuts {
+		if (i+1)*(*goneOn) / *cuts > i*(*goneOn) / *cuts {
 			wantSame(t, dir, "run", "two.toml")
 		}
 		if t.Failed() {
