@@ -2,7 +2,7 @@
 # Fuzz every target of the repository, one after the other, and stop at the first input that breaks one: go test leaves it in
 # the package's testdata/fuzz, where it stays with the mend as a test of its own.
 #
-# usage: sh tools/fuzz/run.sh [TIME [PACKAGE…]]
+# usage: tools/fuzz/run.sh [TIME [PACKAGE…]]
 #
 # TIME is what each target gets: 20s by default, 10m before a release. Packages are folders such as ./model/gguf; all by default.
 set -eu
