@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,15 +62,15 @@ func newQuery() *cobra.Command {
 	c.Flags().StringArrayVar(&params, "param", nil, "value of a query's parameter, as NAME=VALUE")
 	c.Flags().DurationVar(&limit, "time-limit", 30*time.Second, "give up after this time")
 	c.Flags().BoolVar(&list, "list", false, "list the named queries")
-	c.PreRunE = func(c *cobra.Command, args []string) error {
-		for _, f := range store.Formats() {
-			if f == format {
-				return nil
-			}
-		}
+	c.PreRunE = func(*cobra.Command, []string) error { return checkFormat(format) }
+	return c
+}
+
+func checkFormat(format string) error {
+	if !slices.Contains(store.Formats(), format) {
 		return usagef("--format %s: write one of %s", format, strings.Join(store.Formats(), ", "))
 	}
-	return c
+	return nil
 }
 
 func describeQueries() string {

@@ -110,7 +110,7 @@ model, and keeps every generation in an SQLite database, from which an interrupt
 		return usagef("%w: see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(
-		newCompress(), newCompareModels(), newRun(), newPlan(), newStatus(), newBest(), newQuery(), newEval(), newGenerate(), newInspect(),
+		newCompress(), newCompareModels(), newRun(), newPlan(), newStatus(), newBest(), newCompare(), newQuery(), newEval(), newGenerate(), newInspect(),
 		newCheck(), newExport(), newImport(), newPull(), newLevels(), newBench(),
 	)
 	argumentsAreUsage(root)

@@ -31,7 +31,7 @@ type Decoder struct {
 func Methods() []string {
 	return []string{
 		"evopress", "greedy", "dp", "dp-local", "lagrangian", "shortgpt", "shortened", "shortened-iterative",
-		"sliding-window", "subcloning", "annealing", "genetic", "random", "brute", "uniform",
+		"sliding-window", "subcloning", "owl", "annealing", "genetic", "random", "brute", "uniform",
 	}
 }
 

@@ -107,7 +107,7 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 	if err := r.makeStrategy(ctx); err != nil {
 		return err
 	}
-	r.Progress.Begin(r.Config.Name, r.seed, r.settings.TotalTokens())
+	r.Progress.Begin(r.Config.Name, r.seed, r.strategy.Effort().Tokens)
 	defer r.Progress.End()
 	best, fitness := search.Candidate{ID: -1}, math.NaN()
 	first := best
@@ -132,7 +132,7 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 				}
 			}
 		}
-		update.Best = fitness
+		update.Generations, update.Best = r.strategy.Effort().Generations, fitness
 		r.Progress.Scored(update)
 		generation := batch.Generation
 		batch, more = r.strategy.Ask()
@@ -188,7 +188,7 @@ func (r *run) makeStrategy(ctx context.Context) error {
 
 // complete gives the settings with their defaults and what the method may want to know of the model.
 func (r *run) complete(ctx context.Context) (search.Settings, error) {
-	set := settings(&r.Config.Search)
+	set := r.searchSettings()
 	if err := r.inform(ctx, &set); err != nil {
 		return set, err
 	}
@@ -223,7 +223,7 @@ func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, u
 	if err != nil {
 		return nil, u, err
 	}
-	u = Update{Generation: b.Generation, Generations: r.settings.Generations, Scores: len(b.Candidates), Tokens: int64(b.Tokens)}
+	u = Update{Generation: b.Generation, Scores: len(b.Candidates), Tokens: int64(b.Tokens)}
 	old, ok, err := r.DB.Batch(ctx, r.id, b.Generation, b.Stage)
 	if err != nil {
 		return nil, u, err

@@ -93,7 +93,7 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 	if err := estimate.Space.Validate(); err != nil {
 		return nil, config.Errorf("budget", "%v", err)
 	}
-	if err := search.Check(config.Search.Method, estimate.Space, settings(&config.Search)); err != nil {
+	if _, err := search.Check(config.Search.Method, estimate.Space, estimate.searchSettings()); err != nil {
 		return nil, config.Errorf("search", "%v", err)
 	}
 	return t, nil

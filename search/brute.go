@@ -22,7 +22,7 @@ func newBrute(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 		return nil, fmt.Errorf("the space has more than the %d candidates that the tokens of evopress with these settings can score: raise generations, or lower the tokens of the last stage",
 			e.most)
 	}
-	s := newSteps()
+	s := newSteps(Effort{Tokens: int64(len(e.found)) * int64(settings.lastTokens())})
 	batch := Batch{Tokens: settings.lastTokens()}
 	for slot, g := range e.found {
 		batch.Candidates = append(batch.Candidates, s.candidate(0, slot, g, none.ID, "enumerated"))

@@ -22,9 +22,7 @@ func newUniform(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 		operator = "uniform, least important dropped"
 	}
 	ind.raiseInBlockOrder()
-	s := newSteps()
-	s.propose(settings, 0, ind, operator)
-	return s, nil
+	return scoredOnce(settings, ind, operator), nil
 }
 
 // dropByImportance puts all layers at their lowest level and drops sublayers, the least important first, until every

@@ -18,9 +18,7 @@ func newWindow(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 	if ind == nil {
 		return nil, errors.New("no run of blocks meets the budget unless all go: allow more")
 	}
-	s := newSteps()
-	s.propose(settings, 0, ind, "sliding window")
-	return s, nil
+	return scoredOnce(settings, ind, "sliding window"), nil
 }
 
 // window drops the shortest run of blocks without which every limit holds, of all such runs the one of the least distance, and
