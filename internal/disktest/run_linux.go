@@ -80,7 +80,7 @@ type notification struct {
 	flags      uint32
 	number     int32
 	machine    uint32
-	instructor uint64
+	address    uint64
 	args       [6]uint64
 }
 
