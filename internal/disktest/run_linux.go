@@ -75,13 +75,13 @@ func receive(from *os.File) (listener int, err error) {
 
 // notification is the kernel's struct seccomp_notif, and response its seccomp_notif_resp.
 type notification struct {
-	id         uint64
-	thread     uint32
-	flags      uint32
-	number     int32
-	machine    uint32
-	address    uint64
-	args       [6]uint64
+	id      uint64
+	thread  uint32
+	flags   uint32
+	number  int32
+	machine uint32
+	address uint64
+	args    [6]uint64
 }
 
 type response struct {
