@@ -9,38 +9,35 @@ import (
 	"testing"
 
 	"github.com/finch-llm/finch/internal/disktest"
+	"github.com/finch-llm/finch/internal/failpoint"
 	"github.com/finch-llm/finch/store"
 )
 
 // TestKillMigration kills processes while they bring the database of a half-finished run up to date, each before a change of a file
 // that is drawn, and then lets the run end.
 func TestKillMigration(t *testing.T) {
-	whole := progressOf(finishedRun(t))
+	finishedRun(t)
 	rng := draws(t)
 	begun := experiments(t)
-	p := start(t, begun, "run", "two.toml")
-	if !p.reaches(0.3 * whole) {
-		t.Fatalf("the run ended too early:\n%s", p.end().stderr)
-	}
-	p.Process.Kill()
-	p.end()
+	killedAt(t, "generation.committed:3", begun, "run", "two.toml")
 	kept := committed(t, begun)
 
-	// migrate has a process change the database, until so many changes of files are made or the migration is.
+	// migrate has a process change the database, until so many changes of files are made or the migration is, and gives how many
+	// the migration took.
 	migrate := func(dir string, most int) (changes int) {
 		t.Helper()
 		edit(t, dir, toSchema2)
 		c, r := telling(t, dir, "run", "two.toml")
-		steps := 0
+		made := 0
 		err := disktest.Run(c, dir, func(op disktest.Op) syscall.Errno {
-			if acknowledges(op) {
-				steps++
-			}
-			if changes == most || steps == 2 {
+			switch {
+			case made == most || strings.HasPrefix(string(op.Data), "failpoint "+string(failpoint.Resume)):
 				c.Process.Kill()
 				return 0
+			case acknowledges(op):
+				changes = made
 			}
-			changes++
+			made++
 			return 0
 		})
 		if errors.Is(err, errors.ErrUnsupported) {

@@ -97,7 +97,7 @@ func TestKill(t *testing.T) {
 }
 
 // ofRuns are the steps between the beginning of a run and its end.
-var ofRuns = []failpoint.Step{failpoint.Begin, failpoint.Space, failpoint.Resume, failpoint.Batch, failpoint.Generation, failpoint.Result}
+var ofRuns = []failpoint.Step{failpoint.Begin, failpoint.Space, failpoint.Resume, failpoint.Attempt, failpoint.Batch, failpoint.Generation, failpoint.Result}
 
 // resumed is the point at which a process goes on with a run: what is recorded is replayed then.
 const resumed = string(failpoint.Resume) + "." + string(failpoint.Committed)
@@ -131,9 +131,11 @@ func (p *points) reach(running *process, point string) bool {
 	return true
 }
 
-// pass takes a point for the last one. A process that goes on with a run records its space again, which adds nothing.
+// pass takes a point for the last one. A process that goes on with a run records its space again and that it tries a stage: the
+// first score that it adds comes after that.
 func (p *points) pass(point string) {
-	if p.at != resumed || !strings.HasPrefix(point, string(failpoint.Space)+".") {
+	step, _, _ := strings.Cut(point, ".")
+	if p.at != resumed || step != string(failpoint.Space) && step != string(failpoint.Attempt) {
 		p.at = point
 	}
 }

@@ -178,12 +178,16 @@ func contents(t *testing.T, dir string) string {
 	}
 	defer db.Close()
 	hash := sha256.New()
-	for _, table := range []string{"runs", "sites", "levels", "candidates", "slices", "scores", "generations", "results", "events", "artifacts"} {
-		rows, err := db.Query(ctx, "SELECT * FROM "+table, nil)
+	ask := func(query string) [][]any {
+		t.Helper()
+		table, err := db.Query(ctx, query, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintln(hash, table, rows.Rows)
+		return table.Rows
+	}
+	for _, table := range ask("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1") {
+		fmt.Fprintln(hash, table, ask(fmt.Sprintf("SELECT * FROM %s", table...)))
 	}
 	return fmt.Sprintf("%x", hash.Sum(nil))
 }

@@ -60,7 +60,7 @@ func TestBegun(t *testing.T) {
 	p.reaches(1)
 	p.Process.Kill()
 	p.end()
-	edit(t, dir, "DELETE FROM generations; DELETE FROM scores; DELETE FROM slices; DELETE FROM candidates; DELETE FROM levels; DELETE FROM sites")
+	edit(t, dir, "DELETE FROM generation_costs; DELETE FROM operator_counts; DELETE FROM generations; DELETE FROM scores; DELETE FROM slices; DELETE FROM candidates; DELETE FROM levels; DELETE FROM sites")
 	wantSame(t, dir, "run", "two.toml")
 }
 

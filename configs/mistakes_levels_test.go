@@ -70,11 +70,6 @@ budget = {}`,
 		`4:1: budget is missing: write budget = { bits_per_weight = 3.5 }, or bytes = "1.2GiB", sparsity = 0.6 or drop = 0.25`},
 	{"budget is a number", head + `budget = 3.5`,
 		`3:1: budget is 3.5: write a table with some of the keys "bits_per_weight", "bytes", "sparsity", "drop"`},
-	{"two sizes", head + `levels = ["q2_k", "q3_k"]
-[experiment.budget]
-bits_per_weight = 3.5
-bytes           = "5MB"`,
-		`6:1: budget.bytes and budget.bits_per_weight both bound the size: write only one of them`},
 	{"zero bits", head + `budget = { bits_per_weight = 0 }`,
 		`3:12: budget.bits_per_weight is 0: write a number above 0 and up to 32, such as 3.5`},
 	{"negative bits", head + `budget = { bits_per_weight = -3.5 }`,

@@ -15,6 +15,9 @@ func Restore(name string, seeds []uint64, canonical []byte) (*Experiment, error)
 		Calibration, Evaluation Text
 		Statistics              Statistics
 		Levels                  json.RawMessage
+		LevelsFor               []LevelsFor `json:"levels_for"`
+		Same                    [][]string
+		Protect                 []string
 		Budget                  struct {
 			BitsPerWeight  float64 `json:"bits_per_weight"`
 			Bytes          int64
@@ -39,7 +42,7 @@ func Restore(name string, seeds []uint64, canonical []byte) (*Experiment, error)
 	err := json.Unmarshal(canonical, &c)
 	e := &Experiment{
 		Name: name, Seeds: seeds, Model: c.Model, Calibration: c.Calibration, Evaluation: c.Evaluation, Statistics: c.Statistics,
-		Target: c.Target, Budget: Budget(c.Budget),
+		Target: c.Target, Rules: Rules{c.LevelsFor, c.Same, c.Protect}, Budget: Budget(c.Budget),
 		Search: Search{
 			Method: c.Search.Method, Generations: c.Search.Generations, Offspring: c.Search.Offspring, Survivors: c.Search.Survivors,
 			Tokens: c.Search.Tokens, Fitness: c.Search.Fitness, TopK: c.Search.TopK, Starts: c.Search.Starts,

@@ -108,11 +108,15 @@ func (p *Problem) localErrors(dir string) ([][]float64, error) {
 	errs := make([][]float64, len(p.sites))
 	for i := range p.sites {
 		for _, c := range p.sites[i].choices {
-			e := c.info.RelativeError
-			if p.fitting.runs() {
-				e = measures.OutputError(p.keys[c.matrix], p.fitting.id)
+			sum := 0.0 // over the layers of the site, as methods add up those of sites
+			for k := range c.infos {
+				e := c.infos[k].RelativeError
+				if p.fitting.runs() {
+					e = measures.OutputError(p.keys[c.matrices[k]], p.fitting.id)
+				}
+				sum += e
 			}
-			errs[i] = append(errs[i], e)
+			errs[i] = append(errs[i], sum)
 		}
 	}
 	return errs, nil

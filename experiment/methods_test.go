@@ -80,7 +80,7 @@ func TestLocalErrors(t *testing.T) {
 		for i := range errs {
 			same := true
 			for l, c := range p.sites[i].choices {
-				same = same && errs[i][l] == c.info.RelativeError
+				same = same && errs[i][l] == relativeError(c.infos)
 			}
 			if same != (name == "weights") || !(errs[i][0] > errs[i][1]) || !(errs[i][1] > 0) {
 				t.Errorf("%s of %s: %v", name, p.Space.Sites[i].Name, errs[i])

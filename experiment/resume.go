@@ -56,6 +56,9 @@ var fixed = []struct{ key, reason string }{
 	{"statistics", "the levels that were scored are fitted to it"},
 	{"target", "the bytes of all candidates are those in this kind of file"},
 	{"levels", "genomes are numbers in this list"},
+	{"levels_for", "genomes are numbers in these lists"},
+	{"same", "it decided which layers are chosen together"},
+	{"protect", "it decided which layers are chosen at all"},
 	{"budget", "all candidates were made to meet it"},
 	{"search", "it decided which candidates there are"},
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"time"
 
+	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/export"
@@ -43,6 +45,7 @@ type run struct {
 
 	infeasible map[int]bool // candidates that no file can hold, by ID
 	faults     faults
+	pace       time.Duration // of the slowest scoring of the session, for one token of one candidate
 }
 
 // Run executes an experiment with one seed, or goes on where an earlier process stopped, and returns its run. When ctx
@@ -90,11 +93,11 @@ func (p *Problem) records() ([]store.Site, []store.Level) {
 		sites = append(sites, store.Site{Position: i, Name: s.Name, Kind: s.Kind, Block: s.Block, Weights: s.Weights})
 		for l, c := range p.sites[i].choices {
 			level := store.Level{
-				Site: i, Index: l, Name: c.name, Format: "", Bytes: c.cost.stored, Nonzeros: c.cost.nonzeros, RelativeError: math.NaN(),
+				Site: i, Index: l, Name: c.name, Format: formats(c.infos), Bytes: c.cost.stored, Nonzeros: c.cost.nonzeros,
+				RelativeError: relativeError(c.infos),
 			}
-			if c.info.Level != "" {
-				level.Format, level.RelativeError = c.info.Format.String(), c.info.RelativeError
-				level.BitsPerWeight = c.info.BitsPerWeight()
+			if len(c.infos) > 0 { // a gate's cost is that of layers that are no sites
+				level.BitsPerWeight = compress.BitsPerWeight(c.cost.stored, s.Weights)
 			}
 			levels = append(levels, level)
 		}
@@ -118,17 +121,17 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 		if err != nil {
 			return err
 		}
-		if err := r.faults.count(&batch, answers, r.infeasible); err != nil {
+		if err := r.faults.count(&batch, answers); err != nil {
 			return err
 		}
-		r.strategy.Tell(answers)
+		r.strategy.Tell(answers.fitness)
 		if batch.Generation == 0 {
 			first = r.strategy.Best()
 		}
 		if best = r.strategy.Best(); best.ID >= 0 {
 			for i, c := range batch.Candidates {
 				if c.ID == best.ID {
-					fitness = answers[i]
+					fitness = answers.fitness[i]
 				}
 			}
 		}
@@ -214,27 +217,27 @@ func (r *run) uniform(set search.Settings) (search.Genome, error) {
 
 // answer gives the fitness of every candidate of a batch: from the record if the batch is there, else by scoring it, in
 // which case it is committed before answer returns.
-func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, u Update, err error) {
+func (r *run) answer(ctx context.Context, b *search.Batch) (a answers, u Update, err error) {
 	slice, err := r.Calibration.Draw(search.SliceRand(r.seed, b.Generation, b.Stage), b.Tokens)
 	if err != nil {
-		return nil, u, r.Config.Errorf("search.tokens", "%v", err)
+		return a, u, r.Config.Errorf("search.tokens", "%v", err)
 	}
 	record, err := r.batchRecord(b, slice)
 	if err != nil {
-		return nil, u, err
+		return a, u, err
 	}
 	u = Update{Generation: b.Generation, Scores: len(b.Candidates), Tokens: int64(b.Tokens)}
 	old, ok, err := r.DB.Batch(ctx, r.id, b.Generation, b.Stage)
 	if err != nil {
-		return nil, u, err
+		return a, u, err
 	}
 	if ok {
 		u.Replayed = true
-		fitness, err = r.replay(b, &record, &old)
-		return fitness, u, err
+		a, err = r.replay(b, &record, &old)
+		return a, u, err
 	}
 	if record.Scores, err = r.score(ctx, b, slice); err != nil {
-		return nil, u, err
+		return a, u, err
 	}
 	for _, s := range record.Scores {
 		if s.Memo {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/search"
@@ -97,35 +98,49 @@ func (s *Session) assemble(ctx context.Context, t *Task, sites []store.Site, lev
 		}
 	}
 	var want []wanted
-	var uses []*store.Level // parallel
+	var all []recorded
 	for i, site := range sites {
-		at := slices.IndexFunc(t.layers, func(l layer) bool { return l.source.Name == site.Name })
-		if at < 0 || n.Blocks[site.Block].Drops(t.layers[at].kind) {
+		at := slices.IndexFunc(t.bundles[site.Block], func(u bundle) bool { return u.name() == site.Name })
+		if at < 0 || n.Blocks[site.Block].Drops(t.bundles[site.Block][at][0].kind) {
 			continue // a gate, or nothing that is left
 		}
-		l := &t.layers[at]
-		c := slices.IndexFunc(l.choices, func(c levelChoice) bool { return c.name == levels[i].Name })
+		layers := t.bundles[site.Block][at]
+		c := slices.IndexFunc(layers[0].choices, func(c levelChoice) bool { return c.name == levels[i].Name })
 		if c < 0 {
 			return nil, "", fmt.Errorf("%s has level %s, which is none of its levels: another version of finch made the run", site.Name, levels[i].Name)
 		}
-		want = append(want, wanted{l, l.choices[c].level})
-		uses = append(uses, &levels[i])
+		r := recorded{was: &levels[i]}
+		for _, l := range layers {
+			r.levels = append(r.levels, wanted{l, l.choices[c].level})
+		}
+		want, all = append(want, r.levels...), append(all, r)
 	}
 	if err := s.build(ctx, t, want); err != nil {
 		return nil, "", err
 	}
 	keys := sha256.New()
-	for i, was := range uses {
-		fmt.Fprintln(keys, want[i].key())
-		w, info, err := s.levels.Load(want[i].key())
-		if err != nil {
-			return nil, "", err
+	for _, r := range all {
+		var infos []compress.Info
+		var bytes, nonzeros int64
+		for _, w := range r.levels {
+			fmt.Fprintln(keys, w.key())
+			m, info, err := s.levels.Load(w.key())
+			if err != nil {
+				return nil, "", err
+			}
+			infos, bytes, nonzeros = append(infos, info), bytes+info.Bytes, nonzeros+info.NonZeros
+			n.Blocks[w.layer.block].Layers[w.layer.kind] = m
 		}
-		if info.Bytes != was.Bytes || info.NonZeros != was.Nonzeros || info.RelativeError != was.RelativeError {
+		if e := relativeError(infos); bytes != r.was.Bytes || nonzeros != r.was.Nonzeros || e != r.was.RelativeError {
 			return nil, "", fmt.Errorf("%s at %s has %d bytes and a relative error of %g, the run scored one with %d and %g: another version of finch compressed it, or it was fitted to another text",
-				info.Layer, was.Name, info.Bytes, info.RelativeError, was.Bytes, was.RelativeError)
+				sites[r.was.Site].Name, r.was.Name, bytes, e, r.was.Bytes, r.was.RelativeError)
 		}
-		n.Blocks[want[i].layer.block].Layers[want[i].layer.kind] = w
 	}
 	return n, hex.EncodeToString(keys.Sum(nil)), nil
+}
+
+// recorded is a level of a site as a run recorded it, and what it is of each layer.
+type recorded struct {
+	was    *store.Level
+	levels []wanted
 }

@@ -35,6 +35,21 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// Two limits of which what saves one costs the other are obeyed by every method that chooses levels.
+func TestConformanceUnderTwoLimits(t *testing.T) {
+	for _, method := range search.Methods() {
+		for _, axis := range []string{search.Bits, search.Joint} {
+			space := searchtest.Apart(axis)
+			settings := search.WithImportance(space)
+			axes := search.AxesOf[method.Name]
+			if method.Name == "brute" || axes != nil && !slices.Contains(axes, axis) {
+				continue
+			}
+			t.Run(method.Name+"/"+axis, func(t *testing.T) { searchtest.Conform(t, method.Name, space, settings) })
+		}
+	}
+}
+
 func TestRegisterRefusesANameThatIsTaken(t *testing.T) {
 	defer func() {
 		if recover() == nil {

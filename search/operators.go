@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -34,16 +35,18 @@ type Operators struct {
 	base    uniform // the dearest that fits, or else the cheapest; a layer that comes back takes its level from here
 	ceil    uniform // the next dearer, or base if there is none
 	minStep int64   // the least positive step in the first constraint: with less slack nothing can be raised
+	counts  []int   // the constraints that no layer counts in, such as the number of sublayers
+	apart   bool    // Space.pullApart
+	haven   Genome  // if apart: within all limits
 }
 
 // NewOperators chooses the operators of an axis ("": DetectAxis) for a space that Space.Validate accepts. group is the
 // rule of the bits axis for which layers may swap: "size" (default), "name" or "none".
 func NewOperators(space *Space, axis, group string) (*Operators, error) {
-	if err := space.Validate(); err != nil {
+	o, err := newOperators(space)
+	if err != nil {
 		return nil, err
 	}
-	o := &Operators{space: space}
-	o.index()
 	if axis == "" {
 		axis = DetectAxis(space)
 	}
@@ -66,6 +69,22 @@ func NewOperators(space *Space, axis, group string) (*Operators, error) {
 		o.axis = joint{}
 	default:
 		return nil, fmt.Errorf("unknown axis %q: write one of %s, %s, %s, %s", axis, Depth, Sparsity, Bits, Joint)
+	}
+	return o, nil
+}
+
+// newOperators is what all axes share. That its space has a genome within all limits is certain: where they do not pull apart, it is
+// the lowest.
+func newOperators(space *Space) (*Operators, error) {
+	if err := space.validate(); err != nil {
+		return nil, err
+	}
+	o := &Operators{space: space, apart: space.pullApart()}
+	o.index()
+	if o.apart {
+		if o.haven = o.findHaven(); o.haven == nil {
+			return nil, errors.New("no feasible genome was found: each limit can be met by itself, and not all of them at once: raise one, or add levels that are cheap in all")
+		}
 	}
 	return o, nil
 }
@@ -97,7 +116,7 @@ func DetectAxis(space *Space) string {
 	return Bits
 }
 
-// index derives what the operators look up: gates, their layers, and the least step.
+// index derives what the operators look up: gates, their layers, the least step, and limits on gates alone.
 func (o *Operators) index() {
 	sites := o.space.Sites
 	o.gate = make([]bool, len(sites))
@@ -121,6 +140,12 @@ func (o *Operators) index() {
 	for i, isGate := range o.gate {
 		if isGate {
 			o.leastStep(lowest[i])
+		}
+	}
+	for c := range o.space.Constraints {
+		costs := func(level Level) bool { return level.Costs[c] > 0 }
+		if !slices.ContainsFunc(sites, func(site Site) bool { return !site.IsGate() && slices.ContainsFunc(site.Levels, costs) }) {
+			o.counts = append(o.counts, c)
 		}
 	}
 }
@@ -173,12 +198,18 @@ func (o *Operators) startingLevels(axis string) (base, ceil uniform) {
 	}
 	fitting := -1
 	for k, u := range all {
-		if o.space.within(o.space.Cost(u.genome)) {
+		if o.admits(u.genome) {
 			fitting = k
 		}
 	}
 	if fitting < 0 {
-		return all[0], all[0]
+		near := all[0]
+		if o.apart {
+			near = slices.MinFunc(all, func(a, b uniform) int {
+				return cmp.Compare(o.individual(a.genome).violation(), o.individual(b.genome).violation())
+			})
+		}
+		return near, near
 	}
 	for _, u := range all[fitting+1:] {
 		if u.cost > all[fitting].cost {
@@ -186,6 +217,14 @@ func (o *Operators) startingLevels(axis string) (base, ceil uniform) {
 		}
 	}
 	return all[fitting], all[fitting]
+}
+
+// admits says whether a genome is within the limits once as many sublayers are dropped as the limits on their number demand: which
+// ones makes little difference to the rest.
+func (o *Operators) admits(g Genome) bool {
+	ind := o.individual(slices.Clone(g))
+	ind.dropCounted(o.gates())
+	return ind.fits()
 }
 
 // assign moves an individual to another canonical genome.

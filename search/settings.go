@@ -190,7 +190,8 @@ func (s Settings) checkDistances(o *Operators) error {
 	if s.Distances == nil {
 		return nil
 	}
-	if blocks := blockCount(o.space); len(s.Distances) != blocks+1 {
+	// Blocks without a choice may follow the last that has one.
+	if blocks := blockCount(o.space); len(s.Distances) < blocks+1 {
 		return fmt.Errorf("distances of %d boundaries for %d blocks: give one more than blocks", len(s.Distances), blocks)
 	}
 	for _, row := range s.Distances {

@@ -8,6 +8,10 @@ import (
 // lower takes the step down of the least damage for what it saves, a level of a layer or a whole sublayer, until every
 // limit holds.
 func (d damages) lower(ind *Individual) {
+	if ind.ops.apart {
+		d.settle(ind)
+		return
+	}
 	for !ind.fits() {
 		if !d.relieve(ind) { // costs other than the first need not fall with every step: on past such steps
 			ind.lowerToBudget(Rand(0, 0, 0))

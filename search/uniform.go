@@ -15,7 +15,15 @@ func newUniform(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 	if o.base.name != "" {
 		operator += " " + o.base.name
 	}
-	if !ind.fits() {
+	switch {
+	case ind.fits():
+	case o.apart: // the lowest levels are no way to the limits
+		if settings.Importance != nil {
+			ind.dropCounted(o.ranked(settings.Importance))
+		}
+		ind.lowerToBudget(Rand(0, 0, 0))
+		operator += ", brought within the limits"
+	default:
 		if err := ind.dropByImportance(settings.Importance); err != nil {
 			return nil, err
 		}
@@ -84,7 +92,7 @@ func (ind *Individual) raiseInBlockOrder() {
 	for raised := true; raised; {
 		raised = false
 		for _, i := range order {
-			raised = ind.raiseFits(i) || raised
+			raised = ind.raiseFits(i) || ind.ops.apart && ind.jumpFits(i) || raised
 		}
 	}
 }

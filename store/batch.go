@@ -108,6 +108,12 @@ func insertBatch(ctx context.Context, tx *sql.Tx, run int64, b BatchRecord) erro
 			number(s.PPL), s.Tokens, s.Seconds, s.KernelPath, s.Memo, s.Key); err != nil {
 			return fmt.Errorf("score of candidate %d: %w", s.Candidate, err)
 		}
+		if s.Fault == "" {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO faults VALUES (?, ?, ?, ?)", run, slice, s.Candidate, s.Fault); err != nil {
+			return fmt.Errorf("fault of candidate %d: %w", s.Candidate, err)
+		}
 	}
 	return nil
 }
@@ -152,11 +158,12 @@ func readBatch(ctx context.Context, tx *sql.Tx, run int64, generation, stage int
 	err = each(ctx, tx, func(row *sql.Rows) error {
 		var s Score
 		err := row.Scan(&s.Candidate, float{&s.Fitness}, float{&s.KL}, float{&s.PPL}, &s.Tokens, &s.Seconds,
-			&s.KernelPath, &s.Memo, &s.Key)
+			&s.KernelPath, &s.Memo, &s.Key, &s.Fault)
 		b.Scores = append(b.Scores, s)
 		return err
-	}, `SELECT candidate, fitness, kl, ppl, tokens, seconds, kernel_path, memo, coalesce(key, '')
-		FROM scores WHERE run_id = ? AND slice = ? ORDER BY candidate`, run, slice)
+	}, `SELECT candidate, fitness, kl, ppl, tokens, seconds, kernel_path, memo, coalesce(key, ''), coalesce(reason, '')
+		FROM scores LEFT JOIN faults USING (run_id, slice, candidate)
+		WHERE run_id = ? AND slice = ? ORDER BY candidate`, run, slice)
 	if err != nil {
 		return BatchRecord{}, false, err
 	}

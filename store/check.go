@@ -52,9 +52,9 @@ var invariants = []struct{ name, query string }{
 		SELECT s.run_id, 'slice ' || s.slice || ' has a score without a candidate (' || s.candidate || ')'
 		FROM scores s LEFT JOIN candidates c ON c.run_id = s.run_id AND c.id = s.candidate WHERE c.id IS NULL`},
 	{"infeasible", `
-		SELECT c.run_id, 'candidate ' || c.id || ' is infeasible and was scored'
-		FROM candidates c WHERE c.status = 'infeasible'
-		  AND EXISTS (SELECT 1 FROM scores s WHERE s.run_id = c.run_id AND s.candidate = c.id)`},
+		SELECT DISTINCT c.run_id, 'candidate ' || c.id || ' is infeasible and was scored'
+		FROM scores s CROSS JOIN candidates c ON c.run_id = s.run_id AND c.id = s.candidate
+		WHERE c.status = 'infeasible'`},
 	{"budget", `
 		SELECT g.run_id, 'candidate ' || c.id || ', the best of generation ' || g.generation || ', takes ' || c.file_bytes || ' bytes of ' || r.limit_bytes
 		FROM runs r JOIN generations g ON g.run_id = r.id JOIN candidates c ON c.run_id = g.run_id AND c.id = g.best_candidate
@@ -73,6 +73,34 @@ var invariants = []struct{ name, query string }{
 		    o.candidate || ' of run ' || o.run_id || ' on its slice ' || o.slice || ', which has the same key'
 		FROM scores s CROSS JOIN scores o ON o.key = s.key AND o.memo = 0
 		WHERE s.fitness IS NOT o.fitness OR s.kl IS NOT o.kl OR s.ppl IS NOT o.ppl OR s.tokens <> o.tokens`},
+	// Sums of floats depend on their order and are left out.
+	{"sums", `
+		WITH counted AS (
+		    SELECT l.run_id, l.generation, count(*) AS evaluations, sum(s.memo) AS memo_hits, sum(s.tokens) AS tokens, sum((1 - s.memo) * s.tokens) AS computed_tokens
+		    FROM slices l CROSS JOIN scores s ON s.run_id = l.run_id AND s.slice = l.id GROUP BY l.run_id, l.generation
+		),
+		kept AS (SELECT run_id, generation, evaluations, memo_hits, tokens, computed_tokens FROM generation_costs)
+		SELECT run_id, 'the sums kept of generation ' || generation || ' are not those of its scores'
+		FROM (SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept) UNION SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))
+		GROUP BY run_id, generation`},
+	{"sums", `
+		WITH made AS (
+		    SELECT run_id, operator, changes, count(*) AS candidates, count(*) FILTER (WHERE status = 'failed') AS failed,
+		           count(*) FILTER (WHERE EXISTS (SELECT 1 FROM generations g WHERE g.run_id = m.run_id AND g.generation = m.generation AND g.best_candidate = m.candidate)) AS became_best
+		    FROM mutations m GROUP BY run_id, operator, changes
+		),
+		compared AS (
+		    SELECT run_id, operator, changes, count(*) AS comparisons, count(*) FILTER (WHERE change < 0) AS improved
+		    FROM comparisons GROUP BY run_id, operator, changes
+		),
+		counted AS (
+		    SELECT run_id, operator, changes, candidates, failed, became_best, coalesce(comparisons, 0) AS comparisons, coalesce(improved, 0) AS improved
+		    FROM made LEFT JOIN compared USING (run_id, operator, changes)
+		),
+		kept AS (SELECT run_id, operator, changes, candidates, failed, became_best, comparisons, improved FROM operator_counts)
+		SELECT run_id, 'the counts kept of ' || operator || ' at ' || changes || ' sites are not those of its candidates'
+		FROM (SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept) UNION SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))
+		GROUP BY run_id, operator, changes`},
 }
 
 // Check looks for damage and broken rules: SQLite's own integrity and foreign keys, the invariants of the record, the chain

@@ -83,13 +83,13 @@ func testGeneration(g int, seed int64, pace float64) (stages []BatchRecord, clos
 		}
 		short.Candidates = append(short.Candidates, Candidate{c, slot, fmt.Sprintf("%02x%02x0100", c%3, (c+1)%3), parent, operator,
 			1500 + c, 3.5, 1024, CandidateScored})
-		short.Scores = append(short.Scores, Score{c, fitness(c, 0), fitness(c, 0), math.NaN(), 512, pace, "portable", pace > 1, testKey(seed, g, c, 0)})
+		short.Scores = append(short.Scores, Score{c, fitness(c, 0), fitness(c, 0), math.NaN(), 512, pace, "portable", pace > 1, testKey(seed, g, c, 0), ""})
 	}
 	best := first + 2
 	long := BatchRecord{Generation: g, Stage: 1, Slice: Slice{4096, fmt.Sprintf("hash-%d-1", g)},
-		Scores: []Score{{best, fitness(best, 1), fitness(best, 1), math.NaN(), 4096, pace, "portable", false, testKey(seed, g, best, 1)}}}
+		Scores: []Score{{best, fitness(best, 1), fitness(best, 1), math.NaN(), 4096, pace, "portable", false, testKey(seed, g, best, 1), ""}}}
 	if g > 0 {
-		long.Scores = append(long.Scores, Score{first - 1, fitness(first-1, 1), fitness(first-1, 1), math.NaN(), 4096, pace, "portable", false, testKey(seed, g, first-1, 1)})
+		long.Scores = append(long.Scores, Score{first - 1, fitness(first-1, 1), fitness(first-1, 1), math.NaN(), 4096, pace, "portable", false, testKey(seed, g, first-1, 1), ""})
 	}
 	return []BatchRecord{short, long}, Generation{Generation: g, BestCandidate: best, BestFitness: fitness(best, 1), Seconds: pace}
 }

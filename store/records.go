@@ -103,6 +103,7 @@ type Score struct {
 	KernelPath string
 	Memo       bool   // taken from the memo; like Seconds, neither compared nor hashed
 	Key        string // hash of all that the score depends on, under which Memo finds it; "": none. Neither compared nor hashed
+	Fault      string // why the evaluation failed, if it gave no score at all; neither compared nor hashed
 }
 
 // BatchRecord is one stage of one generation: its slice, the candidates it saw first, and everyone's scores.

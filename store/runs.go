@@ -148,6 +148,9 @@ func (db *DB) changeStatus(ctx context.Context, step failpoint.Step, verb string
 		err := updateRun(ctx, tx, run, `
 			UPDATE runs SET status = ?, error = ?, seconds = seconds + ?
 			WHERE id = ? AND superseded = 0 AND status IN (`+from+`)`, to, message, seconds, run)
+		if err == nil && to != Running {
+			_, err = tx.ExecContext(ctx, "DELETE FROM attempts WHERE run_id = ?", run)
+		}
 		if err != nil || last == nil {
 			return err
 		}

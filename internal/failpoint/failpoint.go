@@ -21,6 +21,7 @@ const (
 	Resume     Step = "resume"     // a run changes its status to running
 	Extend     Step = "extend"     // a run gets more generations
 	Space      Step = "space"      // sites and levels of a run
+	Attempt    Step = "attempt"    // a stage is about to be scored
 	Batch      Step = "batch"      // candidates and scores of a stage
 	Generation Step = "generation" // a generation is closed
 	Result     Step = "result"     // a held-out result
@@ -49,7 +50,7 @@ const (
 
 // Transactions are the steps that pass Written and Committed.
 func Transactions() []Step {
-	return []Step{Begin, Resume, Extend, Space, Batch, Generation, Result, Stop, Finish, Supersede, Note, Migration}
+	return []Step{Begin, Resume, Extend, Space, Attempt, Batch, Generation, Result, Stop, Finish, Supersede, Note, Migration}
 }
 
 // Files are the steps that pass Written and Renamed.

@@ -39,6 +39,26 @@ func Space(axis string) *search.Space {
 	return s
 }
 
+// Apart is the space of an axis with levels of layers, bound once more: every other level leaves half of the weights out, and 0.3 of them
+// all must be. So neither the cheapest level is within the second limit, nor does a dearer one cost more of it.
+func Apart(axis string) *search.Space {
+	s := Space(axis)
+	weights := int64(0)
+	for i := range s.Sites {
+		site := &s.Sites[i]
+		weights += site.Weights
+		for l := range site.Levels {
+			nonZeros := int64(0) // of a gate
+			if !site.IsGate() {
+				nonZeros = site.Weights / int64(1+l%2)
+			}
+			site.Levels[l].Costs = append(site.Levels[l].Costs, nonZeros)
+		}
+	}
+	s.Constraints = append(s.Constraints, search.Constraint{Name: "non-zeros", Limit: weights * 7 / 10})
+	return s
+}
+
 // levels are a ladder of equal steps, or the K-quants.
 func levels(axis string, weights int64) (list []search.Level) {
 	if axis == search.Sparsity {
