@@ -166,19 +166,22 @@ func TestFailpointsOfExtending(t *testing.T) {
 	nothingRuns(t, dir)
 }
 
+// toSchema2 takes a database back to what finch once wrote.
+const toSchema2 = `
+	ALTER TABLE runs DROP COLUMN engine; ALTER TABLE runs DROP COLUMN architecture;
+	DROP TRIGGER candidate_counted; DROP TRIGGER score_counted; DROP TRIGGER generation_counted;
+	DROP VIEW cost; DROP VIEW comparisons; DROP VIEW mutations; DROP TABLE operator_counts; DROP TABLE generation_costs; CREATE VIEW cost AS SELECT 1;
+	CREATE INDEX scores_by_candidate ON scores (run_id, candidate);
+	DROP TABLE attempts; DROP TABLE faults;
+	DROP INDEX scores_failed; DROP INDEX candidates_infeasible;
+	DROP INDEX scores_by_key; ALTER TABLE scores DROP COLUMN key;
+	PRAGMA user_version = 2`
+
 // TestFailpointsOfMigration kills what brings a database of schema 2 up to date.
 func TestFailpointsOfMigration(t *testing.T) {
 	dir := copyOf(t, finishedRun(t))
 	before := committed(t, dir)
-	edit(t, dir, `
-		ALTER TABLE runs DROP COLUMN engine; ALTER TABLE runs DROP COLUMN architecture;
-		DROP TRIGGER candidate_counted; DROP TRIGGER score_counted; DROP TRIGGER generation_counted;
-		DROP VIEW cost; DROP VIEW comparisons; DROP VIEW mutations; DROP TABLE operator_counts; DROP TABLE generation_costs; CREATE VIEW cost AS SELECT 1;
-		CREATE INDEX scores_by_candidate ON scores (run_id, candidate);
-		DROP TABLE attempts; DROP TABLE faults;
-		DROP INDEX scores_failed; DROP INDEX candidates_infeasible;
-		DROP INDEX scores_by_key; ALTER TABLE scores DROP COLUMN key;
-		PRAGMA user_version = 2`)
+	edit(t, dir, toSchema2)
 	for _, point := range []string{"backup.written", "backup.renamed", "migration.written", "migration.committed"} {
 		killedAt(t, point, dir, "run", "two.toml")
 	}

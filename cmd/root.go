@@ -72,7 +72,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "finch:", oneLine(err))
 		return exitUsage
 	default:
-		fmt.Fprintln(stderr, "finch:", oneLine(err))
+		fmt.Fprintln(stderr, "finch:", oneLine(err)+remedy(err))
 		return exitFailed
 	}
 }

@@ -215,7 +215,7 @@ func lockDatabase(path string) (*filelock.Lock, error) {
 	case errors.As(err, &held):
 		return nil, fmt.Errorf("another finch is running on %s: %w: wait for it, or use another --db", path, err)
 	case err != nil:
-		return nil, fmt.Errorf("%w: choose a --db in a folder that can be written to", err)
+		return nil, fmt.Errorf("--db %s: %w", path, err)
 	}
 	return lock, nil
 }

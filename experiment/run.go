@@ -70,7 +70,11 @@ func (s *Session) Run(ctx context.Context, p *Problem, seed uint64) (id int64, e
 	case ctx.Err() != nil || errors.Is(err, ErrTimeLimit):
 		return r.id, errors.Join(err, s.DB.InterruptRun(after, r.id, seconds))
 	default:
-		return r.id, errors.Join(err, s.DB.FailRun(after, r.id, seconds, err))
+		marked := s.DB.FailRun(after, r.id, seconds, err)
+		if errors.Is(err, store.ErrFull) && errors.Is(marked, store.ErrFull) || errors.Is(err, store.ErrIO) && errors.Is(marked, store.ErrIO) {
+			return r.id, err // the database cannot be written to: said once is enough
+		}
+		return r.id, errors.Join(err, marked)
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package failpoint lets tests end finch, or stop it for ever, at a named point, as a kill or a lost power supply would at the
 // worst of moments. The environment variable FINCH_FAILPOINT names the point: "batch.committed" ends the process when it
-// first gets there, "batch.committed:3" at the third time, and "batch.committed:3:hang" has it wait there instead. Without it a
-// point costs a comparison with nil.
+// first gets there, "batch.committed:3" at the third time, and "batch.committed:3:hang" has it wait there instead. "tell" ends
+// nothing: every point that is passed is told on stderr. Without the variable a point costs a comparison with nil.
 package failpoint
 
 import (
@@ -60,6 +60,9 @@ func Files() []Step { return []Step{File, Folder, Backup} }
 // Variable is the environment variable that names a point.
 const Variable = "FINCH_FAILPOINT"
 
+// Tell is the variable's value that has points told, each in a line "failpoint batch.committed".
+const Tell = "tell"
+
 // point is where the process is to end.
 type point struct {
 	step  Step
@@ -68,20 +71,23 @@ type point struct {
 	act   func()
 }
 
-// armed is read once: nothing that runs can change it.
+// armed is what a point does. It is read once: nothing that runs can change it.
 var armed = fromEnvironment()
 
-func fromEnvironment() *point {
+func fromEnvironment() func(Step, Phase) {
 	text := os.Getenv(Variable)
-	if text == "" {
+	switch text {
+	case "":
 		return nil
+	case Tell:
+		return tell
 	}
 	p, err := parse(text)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", Variable, err)
 		os.Exit(2)
 	}
-	return p
+	return p.pass
 }
 
 func parse(text string) (*point, error) {
@@ -125,9 +131,11 @@ func known(step Step, phase Phase) bool {
 // At passes a point.
 func At(step Step, phase Phase) {
 	if armed != nil {
-		armed.pass(step, phase)
+		armed(step, phase)
 	}
 }
+
+func tell(step Step, phase Phase) { fmt.Fprintf(os.Stderr, "failpoint %s.%s\n", step, phase) }
 
 func (p *point) pass(step Step, phase Phase) {
 	if step == p.step && phase == p.phase && p.left.Add(-1) == 0 {
