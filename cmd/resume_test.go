@@ -145,7 +145,7 @@ func wantSame(t *testing.T, dir string, args ...string) {
 	if got := fingerprint(t, dir); got != finished.fingerprint {
 		t.Errorf("fingerprint %swant %s", got, finished.fingerprint)
 	}
-	if r := done(t, dir, "check"); r.stdout != "finch.db is sound; 168 level files verified\n" {
+	if r := done(t, dir, "check"); !strings.HasPrefix(r.stdout, "finch.db is sound; 168 level files") {
 		t.Errorf("check: %s", r.stdout)
 	}
 }
