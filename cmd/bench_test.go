@@ -2,6 +2,8 @@ package cmd_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -113,5 +115,55 @@ func TestFlagsOfAllCommands(t *testing.T) {
 func TestVersion(t *testing.T) {
 	if got := inProcess("--version"); got.code != 0 || !strings.HasPrefix(got.stdout, "finch version ") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestBenchLatency measures a table, which a search then keeps to.
+func TestBenchLatency(t *testing.T) {
+	dir := experiments(t)
+	write(t, dir, "fast.toml", `[[experiment]]
+name        = "fast"
+calibration = { tokens = 1024, sequence = 64 }
+evaluation  = { tokens = 512, sequence = 64 }
+levels      = ["q4_0", "f16"]
+budget      = { latency_ms = 1e6, latency_table = "latency.json" }
+search      = { generations = 1, offspring = 2, survivors = [1], tokens = [64] }
+`)
+	finch(t, dir, "plan", "fast.toml").fails(t, 2, "fast.toml:6", "latency.json: no such file")
+	r := done(t, dir, "bench", "latency", "fast.toml", "-o", "latency.json", "--rounds", "1", "--cache", "1MiB")
+	if !strings.HasPrefix(r.stdout, "latency.json: a pass over 1 tokens takes from ") {
+		t.Errorf("%s", r.stdout)
+	}
+	var table struct {
+		Machine, Kernels, Model string
+		Tokens                  int
+		Fixed                   int64                       `json:"fixed_ns"`
+		Layers                  map[string]map[string]int64 `json:"layers_ns"`
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "latency.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &table); err != nil || table.Machine == "" || table.Kernels == "" || len(table.Model) != 64 ||
+		table.Tokens != 1 || table.Fixed <= 0 || len(table.Layers) != 84 || table.Layers["blk.11.ffn_down"]["q4_0"] <= 0 {
+		t.Errorf("%v: %.500s", err, text)
+	}
+	done(t, dir, "run", "fast.toml")
+
+	for line, words := range map[string][]string{
+		"bench latency two.toml":                                                 {"--output"},
+		"bench latency two.toml -o x":                                            {"2 experiments", "--only"},
+		"bench latency two.toml -o x --tokens 0":                                 {"--tokens 0"},
+		"bench latency two.toml -o x --cache much":                               {"--cache", "90MB"},
+		"bench latency two.toml --only three -o x":                               {`"three"`},
+		"bench latency fast.toml -o no/such/folder/file --rounds 1 --cache 1MiB": {"no/such/folder"},
+	} {
+		code := 2
+		if strings.Contains(line, "folder") {
+			code = 1
+		}
+		r := finch(t, dir, strings.Fields(line)...)
+		r.stderr = r.stderr[strings.Index(r.stderr, "finch: "):] // progress comes before
+		r.fails(t, code, words...)
 	}
 }

@@ -17,7 +17,7 @@ func TestHelp(t *testing.T) {
 	_, list, _ := strings.Cut(help.stdout, "Available Commands:\n")
 	list, _, _ = strings.Cut(list, "\n\n")
 	commands := regexp.MustCompile(`(?m)^  ([\w-]+)`).FindAllStringSubmatch(list, -1)
-	for _, name := range []string{"run", "plan", "status", "best", "query", "eval", "generate", "inspect", "check"} {
+	for _, name := range []string{"run", "plan", "status", "best", "query", "eval", "generate", "inspect", "check", "db", "reproduce"} {
 		if !slices.ContainsFunc(commands, func(m []string) bool { return m[1] == name }) {
 			t.Errorf("finch --help does not name %s:\n%s", name, help.stdout)
 		}
@@ -53,7 +53,7 @@ func TestUsage(t *testing.T) {
 		{"run --threads many", []string{"--threads", "finch run --help"}},
 		{"run a.toml b.toml", []string{"1 arg", "finch run --help"}},
 		{"plan a.toml b.toml", []string{"finch plan --help"}},
-		{"status now", []string{"finch status --help"}},
+		{"status one two", []string{"finch status --help"}},
 		{"best a b", []string{"finch best --help"}},
 		{"query a b", []string{"finch query --help"}},
 		{"eval", []string{"finch eval --help"}},
@@ -193,6 +193,10 @@ func TestQuery(t *testing.T) {
 		finch(t, dir, "query", sql).fails(t, 2, says)
 	}
 	finch(t, dir, "query", "best", "--param", "walk=1").fails(t, 2, `"walk"`, "run")
+	for _, param := range []string{"best run=sparrow", "layers run=3", "compare runs=joint,sparrow", "seeds experiment=2", "status run=0"} {
+		query, param, _ := strings.Cut(param, " ")
+		finch(t, dir, "query", query, "--param", param).fails(t, 2, "not in the database", "finch status")
+	}
 	finch(t, dir, "query", "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n", "--time-limit", "50ms").
 		fails(t, 1, "--time-limit")
 	if fingerprint(t, dir) != finished.fingerprint {
@@ -215,7 +219,7 @@ func TestBest(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"best", "sparrow"}, {"best", "sparrow", "--json"}, {"best", "3"}} {
-		finch(t, dir, args...).fails(t, 1, args[1], "finch status")
+		finch(t, dir, args...).fails(t, 2, args[1], "finch status")
 	}
 }
 
@@ -230,6 +234,10 @@ func TestStatus(t *testing.T) {
 			t.Errorf("%v", row)
 		}
 	}
+	if r := done(t, dir, "status", "joint"); !strings.Contains(r.stdout, "joint") || strings.Contains(r.stdout, "depth") {
+		t.Errorf("status joint:\n%s", r.stdout)
+	}
+	finch(t, dir, "status", "sparrow").fails(t, 2, "sparrow", "finch status")
 }
 
 func TestPlan(t *testing.T) {

@@ -128,7 +128,7 @@ func compressModel(c *cobra.Command, w experiment.Wish, output string, fresh boo
 	if err != nil {
 		return err
 	}
-	if err := exportRun(c, w.Name, configs.GGUF, output); err != nil {
+	if err := exportRun(c, w.Name, (*experiment.Session).Winner, configs.GGUF, output); err != nil {
 		return err
 	}
 	printGain(c.OutOrStdout(), config, &results)

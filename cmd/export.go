@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/experiment"
 	"github.com/finch-llm/finch/export"
 	"github.com/finch-llm/finch/internal/atomicfile"
@@ -22,7 +23,8 @@ import (
 )
 
 func newExport() *cobra.Command {
-	var format, output string
+	var format, output, size string
+	var candidate int64
 	c := &cobra.Command{
 		Use:   "export RUN",
 		Short: "write the winner of a run as a model",
@@ -36,10 +38,11 @@ func newExport() *cobra.Command {
   evopress            the text files of EvoPress, which finch import reads
 
 The model that the run searched over must still be where it was; levels that are missing from the level database are
-built again.`,
+built again. With --bytes or --candidate it writes another candidate that the run scored: see finch best --help.`,
 		Example: `  finch export bits-3.5 -o bits-3.5.gguf
   finch export 4 -o joint.packed && finch eval joint.packed --base builtin:finchling
-  finch export 4 --format safetensors -o joint-hf`,
+  finch export 4 --format safetensors -o joint-hf
+  finch export front-4 --bytes 90MB -o 90MB.gguf`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if format != "" && !slices.Contains(export.Names(), format) {
@@ -48,16 +51,50 @@ built again.`,
 			if output == "" {
 				return usagef("there is no --output: write -o and the path of the file or folder")
 			}
-			return exportRun(c, args[0], format, output)
+			pick, err := pickerOf(size, candidate, c.Flags().Changed("candidate"))
+			if err != nil {
+				return err
+			}
+			return exportRun(c, args[0], pick, format, output)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "", strings.Join(export.Names(), ", ")+" (default: the run's target)")
 	c.Flags().StringVarP(&output, "output", "o", "", "the file or folder to write")
+	c.Flags().StringVar(&size, "bytes", "", `write the best candidate of at most so many bytes, like "90MB"`)
+	c.Flags().Int64Var(&candidate, "candidate", 0, "write the candidate with this id")
 	return c
 }
 
-func exportRun(c *cobra.Command, name, format, output string) error {
-	ctx, path := c.Context(), database(c)
+// pickerOf takes the winner of a run, or what --bytes or --candidate ask for.
+func pickerOf(size string, candidate int64, given bool) (picker, error) {
+	switch {
+	case given && size != "":
+		return nil, usagef("--bytes and --candidate: write one of them")
+	case given && candidate < 1:
+		return nil, usagef("--candidate %d: candidates count from 1", candidate)
+	case given:
+		return func(s *experiment.Session, ctx context.Context, run *store.Run) (*experiment.Winner, error) {
+			return s.Candidate(ctx, run, candidate)
+		}, nil
+	case size != "":
+		bytes, err := configs.ParseBytes(size)
+		if err != nil {
+			return nil, usagef("--bytes: %w", err)
+		}
+		return func(s *experiment.Session, ctx context.Context, run *store.Run) (*experiment.Winner, error) {
+			best, err := s.Choose(ctx, run, bytes)
+			if err != nil {
+				return nil, err
+			}
+			return best.Winner, nil
+		}, nil
+	}
+	return (*experiment.Session).Winner, nil
+}
+
+// withRun opens a session and finds a run, by id or the name of its experiment; "" is the only one there is. Levels may be built, and what
+// is written is noted in the database.
+func withRun(c *cobra.Command, name string, f func(*experiment.Session, *store.Run) error) error {
 	if err := requireDatabase(c); err != nil {
 		return err
 	}
@@ -66,38 +103,54 @@ func exportRun(c *cobra.Command, name, format, output string) error {
 		return err
 	}
 	defer session.Close()
-	release, err := openForWriting(ctx, session, path) // the file is noted in the database, and levels may be built
+	release, err := openForWriting(c.Context(), session, database(c))
 	if err != nil {
 		return err
 	}
 	defer release()
-	run, err := findRun(ctx, session.DB, name)
+	run, err := findRun(c.Context(), session.DB, name)
 	if err != nil {
 		return err
 	}
-	if format == "" {
-		format = run.Target
-	}
+	return f(session, &run)
+}
+
+// picker takes a network from a run.
+type picker func(*experiment.Session, context.Context, *store.Run) (*experiment.Winner, error)
+
+// exportRun writes what pick takes from the run that is named.
+func exportRun(c *cobra.Command, name string, pick picker, format, output string) error {
+	return withRun(c, name, func(session *experiment.Session, run *store.Run) error {
+		if format == "" {
+			format = run.Target
+		}
+		if err := spares(c, run, output); err != nil {
+			return err
+		}
+		winner, err := pick(session, c.Context(), run)
+		if err != nil {
+			return err
+		}
+		artifact, err := writeWinner(c.Context(), winner, run, format, output)
+		if err != nil {
+			return err
+		}
+		if err := session.DB.PutArtifact(c.Context(), artifact); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%s: %d bytes, %s\n", output, artifact.Bytes, compareSize(run, winner.Result.FileBytes, format))
+		return nil
+	})
+}
+
+// spares refuses an output over the model or the database.
+func spares(c *cobra.Command, run *store.Run, output string) error {
 	if sameFile(output, run.Model) || sameFile(filepath.Dir(output), run.Model) {
 		return usagef("--output %s is the model that the run searched over, or in its folder: choose another path", output)
 	}
-	for _, own := range []string{path, path + "-wal", path + "-shm", path + ".lock"} {
-		if sameFile(output, own) {
-			return usagef("--output %s is the database, or belongs to it: choose another path", output)
-		}
+	if ownFile(database(c), output) {
+		return usagef("--output %s is the database, or belongs to it: choose another path", output)
 	}
-	winner, err := session.Winner(ctx, &run)
-	if err != nil {
-		return err
-	}
-	artifact, err := writeWinner(ctx, winner, &run, format, output)
-	if err != nil {
-		return err
-	}
-	if err := session.DB.PutArtifact(ctx, run.ID, artifact); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.OutOrStdout(), "%s: %d bytes, %s\n", output, artifact.Bytes, compareSize(&run, winner.Result.FileBytes, format))
 	return nil
 }
 
@@ -126,7 +179,7 @@ func writeWinner(ctx context.Context, w *experiment.Winner, run *store.Run, form
 	if err != nil {
 		return store.Artifact{}, fmt.Errorf("%s as %s: %w", run.Experiment, format, err)
 	}
-	a := store.Artifact{Kind: format}
+	a := store.Artifact{Run: run.ID, Kind: format}
 	for _, f := range files {
 		a.Bytes += f.Bytes
 	}
@@ -191,11 +244,17 @@ func (s *stoppable) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// findRun finds a run by the name of its experiment, if that has one run only, or by its id.
+// findRun finds a run by the name of its experiment, if that has one run only, or by its id; "" is the only run there is.
 func findRun(ctx context.Context, db *store.DB, name string) (store.Run, error) {
 	runs, err := db.Runs(ctx)
 	if err != nil {
 		return store.Run{}, err
+	}
+	if name == "" {
+		if len(runs) != 1 {
+			return store.Run{}, usagef("the database has %d runs: name one: finch status lists them", len(runs))
+		}
+		return runs[0], nil
 	}
 	var found []store.Run
 	var ids []string
@@ -219,6 +278,16 @@ func findRun(ctx context.Context, db *store.DB, name string) (store.Run, error) 
 		return run, err
 	}
 	return store.Run{}, usagef("no run is of an experiment named %q: finch status lists them", name)
+}
+
+// ownFile says whether a path is a database, or a file that belongs to it.
+func ownFile(db, path string) bool {
+	for _, own := range []string{db, db + "-wal", db + "-shm", lockFile(db)} {
+		if sameFile(path, own) {
+			return true
+		}
+	}
+	return false
 }
 
 // sameFile says whether two paths are one file that exists.

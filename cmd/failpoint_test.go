@@ -88,7 +88,7 @@ func TestFailpoints(t *testing.T) {
 			}
 		}
 	}
-	for _, step := range []failpoint.Step{failpoint.Migration, failpoint.Begin, failpoint.Space, failpoint.Batch} {
+	for _, step := range []failpoint.Step{failpoint.Migration, failpoint.Begin, failpoint.Space, failpoint.Attempt, failpoint.Batch} {
 		kill(step, "--only", "depth")
 	}
 	kill(failpoint.Stop, "--only", "depth", "--time-limit", "1ns")
@@ -100,6 +100,31 @@ func TestFailpoints(t *testing.T) {
 	kill(failpoint.Finish, "--only", "depth")
 	wantSame(t, dir, "run", "two.toml")
 	keeps(t, "the end", kept, committed(t, dir))
+	nothingRuns(t, dir)
+}
+
+// TestKilledInOneBatch kills process after process in the same batch: no more than ten, and whatever they were killed by, it is not held
+// against the candidates.
+func TestKilledInOneBatch(t *testing.T) {
+	finishedRun(t)
+	dir := experiments(t)
+	for range 10 {
+		killedAt(t, "attempt.committed", dir, "run", "two.toml")
+	}
+	r := finch(t, dir, "run", "two.toml")
+	if r.code != 1 || !strings.Contains(r.stderr, "finch: 10 processes in a row were killed while they scored generation 0 stage 0") {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+	if got := done(t, dir, "query", "SELECT count(*) AS n FROM runs WHERE status = 'failed' AND error LIKE '10 processes in a row were killed %'", "--format", "csv").stdout; got != "n\n1\n" {
+		t.Errorf("runs that failed for that reason: %s", got)
+	}
+	for range 2 {
+		killedAt(t, "attempt.committed", dir, "run", "two.toml")
+	}
+	wantSame(t, dir, "run", "two.toml")
+	if got := done(t, dir, "query", "SELECT message FROM events WHERE kind = 'fault'", "--format", "csv").stdout; got != "message\ngeneration 0 stage 0: 2 processes were killed: each candidate is scored by itself\n" {
+		t.Errorf("events: %s", got)
+	}
 	nothingRuns(t, dir)
 }
 
@@ -141,11 +166,22 @@ func TestFailpointsOfExtending(t *testing.T) {
 	nothingRuns(t, dir)
 }
 
+// toSchema2 takes a database back to what finch once wrote.
+const toSchema2 = `
+	ALTER TABLE runs DROP COLUMN engine; ALTER TABLE runs DROP COLUMN architecture;
+	DROP TRIGGER candidate_counted; DROP TRIGGER score_counted; DROP TRIGGER generation_counted;
+	DROP VIEW cost; DROP VIEW comparisons; DROP VIEW mutations; DROP TABLE operator_counts; DROP TABLE generation_costs; CREATE VIEW cost AS SELECT 1;
+	CREATE INDEX scores_by_candidate ON scores (run_id, candidate);
+	DROP TABLE attempts; DROP TABLE faults;
+	DROP INDEX scores_failed; DROP INDEX candidates_infeasible;
+	DROP INDEX scores_by_key; ALTER TABLE scores DROP COLUMN key;
+	PRAGMA user_version = 2`
+
 // TestFailpointsOfMigration kills what brings a database of schema 2 up to date.
 func TestFailpointsOfMigration(t *testing.T) {
 	dir := copyOf(t, finishedRun(t))
 	before := committed(t, dir)
-	edit(t, dir, "DROP INDEX scores_failed; DROP INDEX candidates_infeasible; DROP INDEX scores_by_key; ALTER TABLE scores DROP COLUMN key; PRAGMA user_version = 2")
+	edit(t, dir, toSchema2)
 	for _, point := range []string{"backup.written", "backup.renamed", "migration.written", "migration.committed"} {
 		killedAt(t, point, dir, "run", "two.toml")
 	}

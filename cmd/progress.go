@@ -70,7 +70,10 @@ func (s *state) left() time.Duration {
 }
 
 func (s *state) text() string {
-	text := fmt.Sprintf("generation %d/%d  best %.5f  %.0f tokens/s  %v left", s.update.Generation, s.update.Generations, s.update.Best, s.rate(), s.left())
+	text := fmt.Sprintf("best %.5f  %.0f tokens/s  %v left", s.update.Best, s.rate(), s.left())
+	if s.update.Generations > 0 {
+		text = fmt.Sprintf("generation %d/%d  %s", s.update.Generation, s.update.Generations, text)
+	}
 	if s.memo > 0 {
 		text += fmt.Sprintf("  %d scores from the memo", s.memo)
 	}

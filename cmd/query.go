@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,14 +45,11 @@ func newQuery() *cobra.Command {
 			defer cancel()
 			return withDatabase(c, func(db *store.DB) error {
 				t, err := db.Query(ctx, args[0], values)
-				if errors.Is(err, store.ErrQuery) || errors.Is(err, store.ErrWriting) {
-					return usageError{err}
-				}
 				if errors.Is(err, context.DeadlineExceeded) {
 					return fmt.Errorf("no answer within %v: ask for less, or raise --time-limit", limit)
 				}
 				if err != nil {
-					return err
+					return queryError(err)
 				}
 				return store.Render(c.OutOrStdout(), t, format)
 			})
@@ -61,15 +59,25 @@ func newQuery() *cobra.Command {
 	c.Flags().StringArrayVar(&params, "param", nil, "value of a query's parameter, as NAME=VALUE")
 	c.Flags().DurationVar(&limit, "time-limit", 30*time.Second, "give up after this time")
 	c.Flags().BoolVar(&list, "list", false, "list the named queries")
-	c.PreRunE = func(c *cobra.Command, args []string) error {
-		for _, f := range store.Formats() {
-			if f == format {
-				return nil
-			}
-		}
+	c.PreRunE = func(*cobra.Command, []string) error { return checkFormat(format) }
+	return c
+}
+
+func checkFormat(format string) error {
+	if !slices.Contains(store.Formats(), format) {
 		return usagef("--format %s: write one of %s", format, strings.Join(store.Formats(), ", "))
 	}
-	return c
+	return nil
+}
+
+// queryError marks what is a mistake of the user's: a query that says nothing, or asks about what is not there.
+func queryError(err error) error {
+	for _, mistake := range []error{store.ErrQuery, store.ErrWriting, store.ErrNotFound} {
+		if errors.Is(err, mistake) {
+			return usageError{err}
+		}
+	}
+	return err
 }
 
 func describeQueries() string {
@@ -98,8 +106,9 @@ func withDatabase(c *cobra.Command, f func(*store.DB) error) error {
 }
 
 // requireDatabase refuses to make a database where there should be one.
-func requireDatabase(c *cobra.Command) error {
-	path := database(c)
+func requireDatabase(c *cobra.Command) error { return databaseExists(database(c)) }
+
+func databaseExists(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no database %s here: finch run makes one, --db names another", path)
 	}

@@ -72,7 +72,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "finch:", oneLine(err))
 		return exitUsage
 	default:
-		fmt.Fprintln(stderr, "finch:", oneLine(err))
+		fmt.Fprintln(stderr, "finch:", oneLine(err)+remedy(err))
 		return exitFailed
 	}
 }
@@ -110,8 +110,8 @@ model, and keeps every generation in an SQLite database, from which an interrupt
 		return usagef("%w: see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(
-		newCompress(), newCompareModels(), newRun(), newPlan(), newStatus(), newBest(), newQuery(), newEval(), newGenerate(), newInspect(),
-		newCheck(), newExport(), newImport(), newPull(), newLevels(), newBench(),
+		newCompress(), newCompareModels(), newRun(), newPlan(), newStatus(), newBest(), newCompare(), newQuery(), newEval(), newGenerate(), newInspect(),
+		newCheck(), newDB(), newReproduce(), newExport(), newImport(), newPull(), newLevels(), newBench(),
 	)
 	argumentsAreUsage(root)
 	return root

@@ -149,18 +149,24 @@ func run(c *cobra.Command, file *configs.File, o runOptions, report func(*store.
 		}
 	}
 	err = runJobs(ctx, session, jobs)
-	switch {
-	case errors.Is(err, experiment.ErrTimeLimit):
+	if errors.Is(err, experiment.ErrTimeLimit) {
 		return fmt.Errorf("%w (%v): what was scored is in %s; %s goes on from there", err, o.limit, path, again)
-	case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
-		return fmt.Errorf("%w: what was scored is in %s; %s goes on from there", errInterrupted, path, again)
-	case err != nil:
+	}
+	if err := interruption(ctx, err, path, again); err != nil {
 		return err
 	}
 	if len(jobs) == 0 {
 		fmt.Fprintf(c.ErrOrStderr(), "all %d runs are done already; --fresh starts anew\n", done)
 	}
 	return report(session.DB)
+}
+
+// interruption is the error that ended runs; if that was a signal, it says how to go on.
+func interruption(ctx context.Context, err error, path, again string) error {
+	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		return fmt.Errorf("%w: what was scored is in %s; %s goes on from there", errInterrupted, path, again)
+	}
+	return err
 }
 
 // runJobs runs experiments and seeds in their order.
@@ -209,7 +215,7 @@ func lockDatabase(path string) (*filelock.Lock, error) {
 	case errors.As(err, &held):
 		return nil, fmt.Errorf("another finch is running on %s: %w: wait for it, or use another --db", path, err)
 	case err != nil:
-		return nil, fmt.Errorf("%w: choose a --db in a folder that can be written to", err)
+		return nil, fmt.Errorf("--db %s: %w", path, err)
 	}
 	return lock, nil
 }

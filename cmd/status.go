@@ -12,14 +12,14 @@ import (
 func newStatus() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "status",
+		Use:   "status [RUN]",
 		Short: "what runs there are, and how they stand",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
 			return withDatabase(c, func(db *store.DB) error {
-				t, err := standing(c, db)
+				t, err := standing(c, db, runParam(first(args)))
 				if err != nil {
-					return err
+					return queryError(err)
 				}
 				return store.Render(c.OutOrStdout(), t, tableOrJSON(asJSON))
 			})
@@ -29,11 +29,11 @@ func newStatus() *cobra.Command {
 	return c
 }
 
-// standing is how each run stands. Those that the database has as running although no process holds it are shown as
+// standing is how each run stands, or those of params. Those that the database has as running although no process holds it are shown as
 // interrupted: a killed process could not write that down, and whoever only reads must not.
-func standing(c *cobra.Command, db *store.DB) (*store.Table, error) {
+func standing(c *cobra.Command, db *store.DB, params map[string]any) (*store.Table, error) {
 	before, unknown := filelock.Held(lockFile(database(c)))
-	t, err := db.Query(c.Context(), "status", nil)
+	t, err := db.Query(c.Context(), "status", params)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,9 @@
 package configs
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"maps"
+)
 
 // Canonical is every setting that determines the results of a run, besides its seed, as JSON with sorted keys and all
 // defaults filled in: equal for experiments that are written differently and mean the same. The name and the list of
@@ -37,6 +40,7 @@ func (e *Experiment) Canonical() []byte {
 	if e.Statistics != (Statistics{}) {
 		settings["statistics"] = e.Statistics.canonical()
 	}
+	maps.Copy(settings, e.Rules.canonical())
 	data, err := json.Marshal(settings)
 	if err != nil {
 		panic(err) // only for NaN and Inf, which no checked experiment has
@@ -73,13 +77,16 @@ func (l Levels) canonical() any {
 
 func (b Budget) canonical() any {
 	bounds := map[string]any{}
-	for key, v := range map[string]float64{"bits_per_weight": b.BitsPerWeight, "sparsity": b.Sparsity, "drop": b.Drop} {
+	for key, v := range map[string]float64{"bits_per_weight": b.BitsPerWeight, "sparsity": b.Sparsity, "drop": b.Drop, "latency_ms": b.LatencyMS} {
 		if v != 0 {
 			bounds[key] = v
 		}
 	}
 	if b.Bytes != 0 {
 		bounds["bytes"] = b.Bytes
+	}
+	if b.LatencyTable != "" {
+		bounds["latency_table"] = b.LatencyTable
 	}
 	return bounds
 }

@@ -21,6 +21,7 @@ func TestCanonicalGolden(t *testing.T) {
 		"levels = [\"q3_k\", \"q4_k\"]\nbudget = { bits_per_weight = 3.5 }\nsearch = { fitness = \"topk-kl\", top_k = 1000, group = \"name\" }\n",
 		"levels = { sparse = { step_weights = 4096 } }\nbudget = { sparsity = 0.6 }\nmodel = \"a/é<b>.gguf\"\n",
 		"levels = [\"q3_k\", \"sparse-0.50+q4_0\", \"drop\"]\nbudget = { bytes = \"1.2GiB\", drop = 0.125 }\nseeds = [7, 8]\n",
+		"levels = [\"q3_k\", \"q4_k\"]\nbudget = { latency_ms = 12.5, latency_table = \"latency.json\" }\n",
 	} {
 		fmt.Fprintf(&got, "%s\n", parse(t, head+source).Experiments[0].Canonical())
 	}
@@ -49,6 +50,8 @@ func TestCanonicalIsStable(t *testing.T) {
 		{"levels", `["q2_k", "q4_k", "drop"]`},
 		{"target", `"packed"`},
 		{"budget.bytes", `"4.8MB"`},
+		{"budget.latency_ms", "12.5"},
+		{"budget.latency_table", `"latency.json"`},
 		{"search.generations", "0x10"},
 		{"search.survivors", "[2, 1]"},
 		{"search.tokens", "[1024, 2048]"},
@@ -102,6 +105,10 @@ func TestCanonicalIsStable(t *testing.T) {
 			source += "target = \"gguf\"\n"
 		case "budget.bytes":
 			source += "budget.bytes = 4_800_001\n"
+		case "budget.latency_ms":
+			source += "budget.latency_ms = 13\n"
+		case "budget.latency_table":
+			source += "budget.latency_table = \"other.json\"\n"
 		}
 		if got := string(parse(t, source).Experiments[0].Canonical()); (got == want) != (s.key == "seeds") {
 			t.Errorf("without %s: %s", s.key, got)

@@ -6,9 +6,15 @@ import (
 	"slices"
 )
 
+// offered is a level of an experiment, and where it is written.
+type offered struct {
+	key, name string
+	Trait
+}
+
 // check fills in the defaults that depend on other settings and finds what only several settings together get wrong.
-// Traits belong to Levels.Names.
-func (e *Experiment) check(traits []Trait) error {
+// Traits belong to LevelNames.
+func (e *Experiment) check(traits []offered) error {
 	if e.Name == "" {
 		return e.Errorf("name", `the experiment has no name: write name = "…" below [[experiment]]`)
 	}
@@ -77,7 +83,7 @@ func (e *Experiment) checkLevels() error {
 	switch {
 	case l.Names == nil && l.Sparse == nil:
 		return e.Errorf("levels", `levels is missing: write levels = ["q2_k", "q4_k"], ["drop"] or { sparse = { … } }`)
-	case len(l.Names) == 1 && !l.Drops() && e.Search.Method != "uniform":
+	case len(l.Names) == 1 && !l.Drops() && len(e.Rules.LevelsFor) == 0 && e.Search.Method != "uniform":
 		return e.Errorf("levels", `levels has %q alone, which leaves nothing to choose: add another level, or write search.method = "uniform"`, l.Names[0])
 	case l.Sparse == nil:
 		return nil
@@ -87,9 +93,9 @@ func (e *Experiment) checkLevels() error {
 	return nil
 }
 
-func (e *Experiment) checkBudget(traits []Trait) error {
+func (e *Experiment) checkBudget(traits []offered) error {
 	b := e.Budget
-	quantized := slices.ContainsFunc(traits, func(t Trait) bool { return t.Quantized })
+	quantized := slices.ContainsFunc(traits, func(t offered) bool { return t.Quantized })
 	sparsest := 0.0
 	if e.Levels.Sparse != nil {
 		sparsest = MaxSparsity
@@ -98,6 +104,10 @@ func (e *Experiment) checkBudget(traits []Trait) error {
 		sparsest = max(sparsest, t.Sparsity)
 	}
 	switch {
+	case b.LatencyTable != "" && b.LatencyMS == 0:
+		return e.Errorf("budget.latency_table", "budget.latency_table bounds nothing by itself: write latency_ms beside it, or leave it out")
+	case b.LatencyMS > 0 && b.LatencyTable == "":
+		return e.Errorf("budget.latency_ms", `budget.latency_ms needs the times of the layers: write latency_table = "latency.json" beside it, which finch bench latency makes`)
 	case b == Budget{}:
 		return e.Errorf("budget", `budget is missing: write budget = { bits_per_weight = 3.5 }, or bytes = "1.2GiB", sparsity = 0.6 or drop = 0.25`)
 	case b.Sparsity > 0 && sparsest == 0:
@@ -117,19 +127,18 @@ func (e *Experiment) checkBudget(traits []Trait) error {
 }
 
 // checkTarget finds levels that the target file cannot hold.
-func (e *Experiment) checkTarget(traits []Trait) error {
-	for i, t := range traits {
-		key := fmt.Sprintf("levels[%d]", i)
-		if reason := e.cannotHold(t); reason != "" {
-			return e.Errorf(key, "%s is %q, but target is %q: %s", key, e.Levels.Names[i], e.Target, reason)
+func (e *Experiment) checkTarget(traits []offered) error {
+	for _, t := range traits {
+		if reason := e.cannotHold(t.Trait); reason != "" {
+			return e.Errorf(t.key, "%s is %q, but target is %q: %s", t.key, t.name, e.Target, reason)
 		}
 		if t.Sparsity > 0 && e.Target != Packed && e.Budget.Sparsity == 0 {
-			return e.Errorf(key, `%s is %q, but target is %q, which stores zeros like any weight, so the level saves nothing: write target = "packed", or bound sparsity`,
-				key, e.Levels.Names[i], e.Target)
+			return e.Errorf(t.key, `%s is %q, but target is %q, which stores zeros like any weight, so the level saves nothing: write target = "packed", or bound sparsity`,
+				t.key, t.name, e.Target)
 		}
 		if t.Drop && e.Target == Safetensors && !e.Search.WholeBlocks && e.Budget.Drop == 0 {
-			return e.Errorf(key, `%s is %q, but target is %q, where only whole blocks save anything: write search.whole_blocks = true, or target = "packed", or bound drop`,
-				key, e.Levels.Names[i], e.Target)
+			return e.Errorf(t.key, `%s is %q, but target is %q, where only whole blocks save anything: write search.whole_blocks = true, or target = "packed", or bound drop`,
+				t.key, t.name, e.Target)
 		}
 	}
 	if e.Levels.Sparse != nil && e.Target != Packed && e.Budget.Sparsity == 0 {

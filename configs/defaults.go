@@ -34,7 +34,7 @@ func newExperiment(doc *document) *Experiment {
 const statisticsTokens = 32768
 
 // complete fills in the defaults that follow from other settings.
-func (e *Experiment) complete(traits []Trait) {
+func (e *Experiment) complete(traits []offered) {
 	s, c := &e.Search, &e.Calibration
 	if s.Tokens == nil {
 		whole := c.Tokens / c.Sequence
@@ -46,7 +46,7 @@ func (e *Experiment) complete(traits []Trait) {
 	if s.StartTokens == 0 {
 		s.StartTokens = s.Tokens[0]
 	}
-	if slices.ContainsFunc(traits, func(t Trait) bool { return t.Statistics }) {
+	if slices.ContainsFunc(traits, func(t offered) bool { return t.Statistics }) {
 		e.Statistics.complete(c)
 	} else {
 		e.Statistics = Statistics{} // of [defaults], for other experiments
@@ -64,7 +64,9 @@ func (e *Experiment) complete(traits []Trait) {
 	if e.Target == "" {
 		e.Target = GGUF
 		// A GGUF has stand-ins for single sublayers that are dropped, for some models only.
-		better := func(t Trait) bool { return t.Sparsity > 0 || t.Drop && !e.Search.WholeBlocks || e.cannotHold(t) != "" }
+		better := func(t offered) bool {
+			return t.Sparsity > 0 || t.Drop && !e.Search.WholeBlocks || e.cannotHold(t.Trait) != ""
+		}
 		if e.Levels.Sparse != nil || slices.ContainsFunc(traits, better) {
 			e.Target = Packed
 		}

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,7 @@ type Experiment struct {
 	Statistics  Statistics
 	Target      string // the file that bytes are counted in: GGUF, Safetensors or Packed
 	Levels      Levels
+	Rules       Rules
 	Budget      Budget
 	Search      Search
 
@@ -79,6 +81,24 @@ type Levels struct {
 	Sparse *Ladder
 }
 
+// LevelNames are all levels that a layer or a sublayer of the experiment may have by name, each with its key.
+func (e *Experiment) LevelNames() iter.Seq2[string, string] {
+	return func(yield func(key, name string) bool) {
+		for i, name := range e.Levels.Names {
+			if !yield(fmt.Sprintf("levels[%d]", i), name) {
+				return
+			}
+		}
+		for r, set := range e.Rules.LevelsFor {
+			for i, name := range set.Levels {
+				if !yield(fmt.Sprintf("levels_for[%d].levels[%d]", r, i), name) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Drops reports whether sublayers may be dropped.
 func (l Levels) Drops() bool { return slices.Contains(l.Names, Drop) }
 
@@ -90,13 +110,14 @@ type Ladder struct {
 	Count       int   // steps to either side
 }
 
-// Budget is the upper bounds that every candidate meets. Zero means unbounded; at least one is set, and never both of
-// BitsPerWeight and Bytes.
+// Budget is the upper bounds that every candidate meets, all at once. Zero means unbounded; at least one is set.
 type Budget struct {
 	BitsPerWeight float64 // stored bits over dense weights, over the layers in the search
 	Bytes         int64   // the exact size of the target file
 	Sparsity      float64 // the least fraction of zero weights over the layers in the search
 	Drop          float64 // the fraction of attention sublayers, and of MLP sublayers, to drop
+	LatencyMS     float64 // milliseconds of a pass, by LatencyTable
+	LatencyTable  string  // the file of the layers' times; set if LatencyMS is
 }
 
 // Fitness functions; lower is better.
@@ -155,17 +176,17 @@ func (e *Experiment) Errorf(key, format string, args ...any) error {
 	return e.doc.errorf(e.find(key).offset, format, args...)
 }
 
-// find is the mark of key, or of the nearest table around it that is written.
+// find is the mark of key, or of the nearest list or table around it that is written.
 func (e *Experiment) find(key string) *mark {
-	for key != "" {
-		name, index, _ := strings.Cut(key, "[")
-		if m, ok := e.at[name]; ok {
-			if i, err := strconv.Atoi(strings.TrimSuffix(index, "]")); err == nil && i >= 0 && i < len(m.items) {
-				return m.items[i]
-			}
-			return m
-		}
-		key = name[:max(0, strings.LastIndexByte(name, '.'))]
+	if m, ok := e.at[key]; ok || key == "" {
+		return m
 	}
-	return e.at[""]
+	if list := strings.LastIndexByte(key, '['); strings.HasSuffix(key, "]") && list >= 0 {
+		m := e.find(key[:list])
+		if i, err := strconv.Atoi(key[list+1 : len(key)-1]); err == nil && i >= 0 && i < len(m.items) {
+			return m.items[i]
+		}
+		return m
+	}
+	return e.find(key[:max(0, strings.LastIndexByte(key, '.'))])
 }

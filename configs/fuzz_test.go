@@ -12,9 +12,10 @@ import (
 )
 
 func FuzzParse(f *testing.F) {
-	for _, m := range slices.Concat(fileMistakes, levelMistakes, searchMistakes) {
+	for _, m := range slices.Concat(fileMistakes, levelMistakes, ruleMistakes, searchMistakes) {
 		f.Add([]byte(m.source))
 	}
+	f.Add([]byte(head + ruled + "same = [[\"attn_q\", \"attn_k\"]]\nprotect = [\"blk.0.*\"]\n[[experiment.levels_for]]\nlayers = [\"ffn_[gu]*\"]\nlevels = [\"q2_k\"]\n"))
 	files, err := filepath.Glob("presets/*.toml")
 	if err != nil {
 		f.Fatal(err)
@@ -41,6 +42,13 @@ func FuzzParse(f *testing.F) {
 		}
 		for i := range file.Experiments {
 			e := &file.Experiments[i]
+			if _, err := Restore(e.Name, e.Seeds, e.Canonical()); err != nil {
+				t.Errorf("%s: %v", e.Canonical(), err)
+			}
+			// Of any pattern it is found out whether it names something.
+			if err := e.CheckRules([]string{"blk.0.attn_q"}, []string{"blk.0.attn"}); err != nil && !errors.As(err, new(*Error)) {
+				t.Errorf("%T is no *Error", err)
+			}
 			if !json.Valid(e.Canonical()) || !strings.HasPrefix(e.Position("search.tokens[0]"), "x.toml:") {
 				t.Errorf("experiment %q: %s at %s", e.Name, e.Canonical(), e.Position("search.tokens[0]"))
 			}

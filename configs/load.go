@@ -30,8 +30,8 @@ type Decoder struct {
 // Methods lists finch's own search methods.
 func Methods() []string {
 	return []string{
-		"evopress", "greedy", "dp", "dp-local", "lagrangian", "shortgpt", "shortened", "shortened-iterative",
-		"sliding-window", "subcloning", "annealing", "genetic", "random", "brute", "uniform",
+		"finch", "evopress", "greedy", "dp", "dp-local", "lagrangian", "shortgpt", "shortened", "shortened-iterative",
+		"sliding-window", "subcloning", "owl", "annealing", "genetic", "pareto", "random", "brute", "uniform",
 	}
 }
 
@@ -151,12 +151,13 @@ func (d Decoder) experiment(e *Experiment, s setting, schema []field) error {
 	if err := d.apply(e, s, schema, "[[experiment]]"); err != nil {
 		return err
 	}
-	traits := make([]Trait, len(e.Levels.Names))
-	for i, name := range e.Levels.Names {
-		var err error
-		if traits[i], err = d.level(name); err != nil {
-			return e.Errorf(fmt.Sprintf("levels[%d]", i), "levels[%d]: %v", i, err)
+	var traits []offered
+	for key, name := range e.LevelNames() {
+		trait, err := d.level(name)
+		if err != nil {
+			return e.Errorf(key, "%s: %v", key, err)
 		}
+		traits = append(traits, offered{key, name, trait})
 	}
 	return e.check(traits)
 }

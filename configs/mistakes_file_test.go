@@ -20,7 +20,7 @@ name = "a"`,
 	{"experiment is a number", `experiment = 3`,
 		`1:1: experiment is 3: write [[experiment]], with two brackets each side`},
 	{"experiment list of numbers", `experiment = [1, 2]`,
-		`1:15: [[experiment]] is 1: write a table with some of the keys "name", "seeds", "model", "calibration", "evaluation", "statistics", "target", "levels", "budget", "search"`},
+		`1:15: [[experiment]] is 1: write a table with some of the keys "name", "seeds", "model", "calibration", "evaluation", "statistics", "target", "levels", "levels_for", "same", "protect", "budget", "search"`},
 	{"unknown table", `[default]
 seeds = [1]
 [[experiment]]
@@ -84,12 +84,12 @@ name = "a"`,
 	{"unknown key", head + `levels = ["drop"]
 budget = { drop = 0.25 }
 sedes = [1]`,
-		`5:1: unknown key "sedes" in [[experiment]]: did you mean "seeds"? (the keys here are "name", "seeds", "model", "calibration", "evaluation", "statistics", "target", "levels", "budget", "search")`},
+		`5:1: unknown key "sedes" in [[experiment]]: did you mean "seeds"? (the keys here are "name", "seeds", "model", "calibration", "evaluation", "statistics", "target", "levels", "levels_for", "same", "protect", "budget", "search")`},
 	{"unknown key far from all", head + `colour = "red"`,
-		`3:1: unknown key "colour" in [[experiment]]: the keys here are "name", "seeds", "model", "calibration", "evaluation", "statistics", "target", "levels", "budget", "search"`},
+		`3:1: unknown key "colour" in [[experiment]]: the keys here are "name", "seeds", "model", "calibration", "evaluation", "statistics", "target", "levels", "levels_for", "same", "protect", "budget", "search"`},
 	{"unknown key in defaults", `[defaults]
 modell = "x"`,
-		`2:1: unknown key "modell" in [defaults]: did you mean "model"? (the keys here are "seeds", "model", "calibration", "evaluation", "statistics", "target", "levels", "budget", "search")`},
+		`2:1: unknown key "modell" in [defaults]: did you mean "model"? (the keys here are "seeds", "model", "calibration", "evaluation", "statistics", "target", "levels", "levels_for", "same", "protect", "budget", "search")`},
 	{"name in defaults", `[defaults]
 name = "x"`,
 		`2:1: unknown key "name" in [defaults]: it belongs to an experiment: write it right below [[experiment]]`},
@@ -99,9 +99,9 @@ generatons = 40`,
 	{"unknown dotted key", head + `search.ofspring = 3`,
 		`3:8: unknown key "ofspring" in search: did you mean "offspring"? (the keys here are "preset", "method", "generations", "offspring", "survivors", "tokens", "fitness", "top_k", "starts", "start", "start_tokens", "group", "whole_blocks")`},
 	{"unknown key in budget", head + `budget = { bits = 3.5 }`,
-		`3:12: unknown key "bits" in budget: the keys here are "bits_per_weight", "bytes", "sparsity", "drop"`},
-	{"unknown key in budget, another", head + `budget = { latency_ms = 3 }`,
-		`3:12: unknown key "latency_ms" in budget: the keys here are "bits_per_weight", "bytes", "sparsity", "drop"`},
+		`3:12: unknown key "bits" in budget: the keys here are "bits_per_weight", "bytes", "sparsity", "drop", "latency_ms", "latency_table"`},
+	{"unknown key in budget, another", head + `budget = { seconds = 3 }`,
+		`3:12: unknown key "seconds" in budget: the keys here are "bits_per_weight", "bytes", "sparsity", "drop", "latency_ms", "latency_table"`},
 	{"unknown key in calibration", head + `calibration = { token = 512 }`,
 		`3:17: unknown key "token" in calibration: did you mean "tokens"? (the keys here are "data", "tokens", "sequence")`},
 	{"unknown key in a ladder", head + `levels = { sparse = { centre = 0.6 } }`,

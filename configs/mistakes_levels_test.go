@@ -69,12 +69,7 @@ budget = { sparsity = 0.6 }`,
 budget = {}`,
 		`4:1: budget is missing: write budget = { bits_per_weight = 3.5 }, or bytes = "1.2GiB", sparsity = 0.6 or drop = 0.25`},
 	{"budget is a number", head + `budget = 3.5`,
-		`3:1: budget is 3.5: write a table with some of the keys "bits_per_weight", "bytes", "sparsity", "drop"`},
-	{"two sizes", head + `levels = ["q2_k", "q3_k"]
-[experiment.budget]
-bits_per_weight = 3.5
-bytes           = "5MB"`,
-		`6:1: budget.bytes and budget.bits_per_weight both bound the size: write only one of them`},
+		`3:1: budget is 3.5: write a table with some of the keys "bits_per_weight", "bytes", "sparsity", "drop", "latency_ms", "latency_table"`},
 	{"zero bits", head + `budget = { bits_per_weight = 0 }`,
 		`3:12: budget.bits_per_weight is 0: write a number above 0 and up to 32, such as 3.5`},
 	{"negative bits", head + `budget = { bits_per_weight = -3.5 }`,
@@ -107,6 +102,12 @@ bytes           = "5MB"`,
 		`3:12: budget.sparsity is 60, more than the whole: write 60 % as 0.6`},
 	{"all dropped", head + `budget = { drop = 1 }`,
 		`3:12: budget.drop is 1, which leaves nothing of the model: write a fraction below 1, such as 0.25`},
+	{"latency without a table", head + `levels = ["q2_k", "q3_k"]
+budget = { latency_ms = 12.5 }`,
+		`4:12: budget.latency_ms needs the times of the layers: write latency_table = "latency.json" beside it, which finch bench latency makes`},
+	{"a table of latencies by itself", head + `levels = ["q2_k", "q3_k"]
+budget = { bytes = 1000, latency_table = "latency.json" }`,
+		`4:26: budget.latency_table bounds nothing by itself: write latency_ms beside it, or leave it out`},
 	{"drop is zero", head + `budget = { drop = 0.0 }`,
 		`3:12: budget.drop is 0.0: write a fraction above 0 and below 1, such as 0.25`},
 	{"negative drop", head + `budget = { drop = -0.25 }`,

@@ -3,11 +3,11 @@ package configs
 // searchMistakes are mistakes in search, and in what it inherits.
 var searchMistakes = []mistake{
 	{"unknown method", search + `method = "evopres"`,
-		`6:1: search.method is "evopres": did you mean "evopress"? (the values are "evopress", "greedy", "dp", "dp-local", "lagrangian", "shortgpt", "shortened", "shortened-iterative", "sliding-window", "subcloning", "annealing", "genetic", "random", "brute", "uniform")`},
+		`6:1: search.method is "evopres": did you mean "evopress"? (the values are "finch", "evopress", "greedy", "dp", "dp-local", "lagrangian", "shortgpt", "shortened", "shortened-iterative", "sliding-window", "subcloning", "owl", "annealing", "genetic", "pareto", "random", "brute", "uniform")`},
 	{"unknown method far from all", search + `method = "gradient"`,
-		`6:1: search.method is "gradient": the values are "evopress", "greedy", "dp", "dp-local", "lagrangian", "shortgpt", "shortened", "shortened-iterative", "sliding-window", "subcloning", "annealing", "genetic", "random", "brute", "uniform"`},
+		`6:1: search.method is "gradient": the values are "finch", "evopress", "greedy", "dp", "dp-local", "lagrangian", "shortgpt", "shortened", "shortened-iterative", "sliding-window", "subcloning", "owl", "annealing", "genetic", "pareto", "random", "brute", "uniform"`},
 	{"method is a number", search + `method = 3`,
-		`6:1: search.method is 3: write one of "evopress", "greedy", "dp", "dp-local", "lagrangian", "shortgpt", "shortened", "shortened-iterative", "sliding-window", "subcloning", "annealing", "genetic", "random", "brute", "uniform"`},
+		`6:1: search.method is 3: write one of "finch", "evopress", "greedy", "dp", "dp-local", "lagrangian", "shortgpt", "shortened", "shortened-iterative", "sliding-window", "subcloning", "owl", "annealing", "genetic", "pareto", "random", "brute", "uniform"`},
 	{"unknown preset", search + `preset = "evopress-fats"`,
 		`6:1: search.preset is "evopress-fats": did you mean "evopress-fast"? (the values are "evopress-bits", "evopress-depth", "evopress-fast", "evopress-sparsity")`},
 	{"preset is a number", search + `preset = 3`,

@@ -21,7 +21,7 @@ type mistake struct{ name, source, want string }
 
 func TestMistakes(t *testing.T) {
 	messages := make(map[string]string)
-	for _, m := range slices.Concat(fileMistakes, levelMistakes, searchMistakes) {
+	for _, m := range slices.Concat(fileMistakes, levelMistakes, ruleMistakes, searchMistakes) {
 		t.Run(m.name, func(t *testing.T) {
 			if _, ok := messages[m.name]; ok {
 				t.Fatal("two cases have this name")

@@ -15,10 +15,15 @@ func Restore(name string, seeds []uint64, canonical []byte) (*Experiment, error)
 		Calibration, Evaluation Text
 		Statistics              Statistics
 		Levels                  json.RawMessage
+		LevelsFor               []LevelsFor `json:"levels_for"`
+		Same                    [][]string
+		Protect                 []string
 		Budget                  struct {
 			BitsPerWeight  float64 `json:"bits_per_weight"`
 			Bytes          int64
 			Sparsity, Drop float64
+			LatencyMS      float64 `json:"latency_ms"`
+			LatencyTable   string  `json:"latency_table"`
 		}
 		Search struct {
 			Method, Fitness, Group, Start  string
@@ -39,7 +44,7 @@ func Restore(name string, seeds []uint64, canonical []byte) (*Experiment, error)
 	err := json.Unmarshal(canonical, &c)
 	e := &Experiment{
 		Name: name, Seeds: seeds, Model: c.Model, Calibration: c.Calibration, Evaluation: c.Evaluation, Statistics: c.Statistics,
-		Target: c.Target, Budget: Budget(c.Budget),
+		Target: c.Target, Rules: Rules{c.LevelsFor, c.Same, c.Protect}, Budget: Budget(c.Budget),
 		Search: Search{
 			Method: c.Search.Method, Generations: c.Search.Generations, Offspring: c.Search.Offspring, Survivors: c.Search.Survivors,
 			Tokens: c.Search.Tokens, Fitness: c.Search.Fitness, TopK: c.Search.TopK, Starts: c.Search.Starts,

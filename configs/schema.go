@@ -26,6 +26,7 @@ const (
 	maxStages      = 8
 	maxTopK        = 1 << 20
 	maxBits        = 32
+	maxLatency     = 1e9
 )
 
 // schema has every key of an experiment, in the order of docs/experiments.md.
@@ -45,6 +46,9 @@ func (d Decoder) schema() []field {
 			return err
 		}},
 		{key: "levels", set: d.setLevels},
+		{key: "levels_for", set: d.setLevelsFor},
+		{key: "same", set: setSame},
+		{key: "protect", set: setProtect},
 		{key: "budget", set: d.setBudget},
 		{key: "search", set: d.setSearch},
 	}
@@ -106,7 +110,6 @@ func ladderFields() []field {
 func budgetFields() []field {
 	return []field{
 		{key: "bits_per_weight", set: func(e *Experiment, s setting) (err error) {
-			e.Budget.Bytes = 0 // one of [defaults] gives way
 			e.Budget.BitsPerWeight, err = s.number(maxBits, "3.5")
 			return err
 		}},
@@ -117,6 +120,14 @@ func budgetFields() []field {
 		}},
 		{key: "drop", set: func(e *Experiment, s setting) (err error) {
 			e.Budget.Drop, err = s.fraction("0.25")
+			return err
+		}},
+		{key: "latency_ms", set: func(e *Experiment, s setting) (err error) {
+			e.Budget.LatencyMS, err = s.number(maxLatency, "12.5")
+			return err
+		}},
+		{key: "latency_table", set: func(e *Experiment, s setting) (err error) {
+			e.Budget.LatencyTable, err = s.text("latency.json")
 			return err
 		}},
 	}
@@ -210,14 +221,14 @@ func keysOf(fields []field) []string {
 
 // elsewhere says which known key an unknown one resembles, or where it belongs.
 func (d Decoder) elsewhere(s setting, known []string) string {
-	if nearest(s.name, known) != "" {
-		return suggest(s.name, known, "keys here")
-	}
 	if slices.Contains(keysOf(d.schema()), s.name) {
 		if _, table := s.value.(map[string]any); table {
 			return fmt.Sprintf("it belongs to an experiment: write [experiment.%s] below [[experiment]]", s.name)
 		}
 		return "it belongs to an experiment: write it right below [[experiment]]"
+	}
+	if nearest(s.name, known) != "" {
+		return suggest(s.name, known, "keys here")
 	}
 	var owners []string
 	for _, table := range []struct {
@@ -228,6 +239,7 @@ func (d Decoder) elsewhere(s setting, known []string) string {
 		{"budget", budgetFields()},
 		{"levels", levelsFields()},
 		{"levels.sparse", ladderFields()},
+		{"levels_for", d.levelsForFields(nil)},
 		{"calibration", textFields(nil)},
 		{"evaluation", textFields(nil)},
 		{"statistics", d.statisticsFields()},
@@ -294,25 +306,32 @@ func (d Decoder) setLevels(e *Experiment, s setting) error {
 		e.Levels = Levels{Sparse: &ladder}
 		return d.apply(e, s, levelsFields(), s.key)
 	}
+	names, err := d.levelNames(s, `, or { sparse = { … } }`)
+	e.Levels = Levels{Names: names}
+	return err
+}
+
+// levelNames reads a list of levels; instead says what else it could be.
+func (d Decoder) levelNames(s setting, instead string) ([]string, error) {
 	items, ok := s.items()
 	if !ok || len(items) == 0 || len(items) > maxLevels {
-		return s.wrong(fmt.Sprintf(`a list of 1 to %d names, such as ["q2_k", "q4_k"], or { sparse = { … } }`, maxLevels))
+		return nil, s.wrong(fmt.Sprintf(`a list of 1 to %d names, such as ["q2_k", "q4_k"]%s`, maxLevels, instead))
 	}
-	e.Levels = Levels{Names: make([]string, len(items))}
+	names := make([]string, len(items))
 	for i, item := range items {
 		name, err := item.text("q4_k")
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if _, err := d.level(name); err != nil {
-			return item.errorf("%s: %v", item.key, err)
+			return nil, item.errorf("%s: %v", item.key, err)
 		}
-		if slices.Contains(e.Levels.Names[:i], name) {
-			return item.errorf("%s: level %q is there twice: leave one out", item.key, name)
+		if slices.Contains(names[:i], name) {
+			return nil, item.errorf("%s: level %q is there twice: leave one out", item.key, name)
 		}
-		e.Levels.Names[i] = name
+		names[i] = name
 	}
-	return nil
+	return names, nil
 }
 
 func (d Decoder) setStatisticsLevel(e *Experiment, s setting) error {
@@ -331,16 +350,15 @@ func (d Decoder) setStatisticsLevel(e *Experiment, s setting) error {
 	return nil
 }
 
+// setBudget lets what an experiment says about size take the place of all that [defaults] says about it.
 func (d Decoder) setBudget(e *Experiment, s setting) error {
-	table, ok := s.value.(map[string]any)
-	if ok && table["bytes"] != nil && table["bits_per_weight"] != nil {
-		return s.child("bytes").errorf("budget.bytes and budget.bits_per_weight both bound the size: write only one of them")
+	if table, ok := s.value.(map[string]any); ok && (table["bytes"] != nil || table["bits_per_weight"] != nil) {
+		e.Budget.Bytes, e.Budget.BitsPerWeight = 0, 0
 	}
 	return d.apply(e, s, budgetFields(), s.key)
 }
 
 func setBytes(e *Experiment, s setting) (err error) {
-	e.Budget.BitsPerWeight = 0 // one of [defaults] gives way
 	switch v := s.value.(type) {
 	case int64:
 		if v > 0 && v <= MaxBytes {

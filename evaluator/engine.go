@@ -343,6 +343,10 @@ func (e *Engine) each(ctx context.Context, what string, n int, task func(w *work
 	var next atomic.Int64
 	var group sync.WaitGroup
 	errs := make([]error, n)
+	attempt := func(w *worker, i int) (err error) {
+		defer rescue(&err)
+		return task(w, i)
+	}
 	for _, w := range e.workers[:min(len(e.workers), n)] {
 		group.Go(func() {
 			for ctx.Err() == nil {
@@ -350,7 +354,7 @@ func (e *Engine) each(ctx context.Context, what string, n int, task func(w *work
 				if i >= n {
 					return
 				}
-				errs[i] = task(w, i)
+				errs[i] = attempt(w, i)
 			}
 		})
 	}

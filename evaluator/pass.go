@@ -85,11 +85,8 @@ func (p *pass) run(ctx context.Context) error {
 				if !ok {
 					return
 				}
-				if it.node == 0 {
-					p.begin(ctx, w, it.unit)
-				} else {
-					p.enter(it.node)
-					p.advance(ctx, w, it.unit, it.node, p.take(it))
+				if err := p.work(ctx, w, it); err != nil {
+					p.fail(it.unit, err)
 				}
 				p.done()
 			}
@@ -103,6 +100,18 @@ func (p *pass) run(ctx context.Context) error {
 		return errors.New("networks of different numbers of blocks do not end together")
 	}
 	return p.failed
+}
+
+// work computes an item and what follows it at once. The error is that of a panic.
+func (p *pass) work(ctx context.Context, w *worker, it item) (err error) {
+	defer rescue(&err)
+	if it.node == 0 {
+		p.begin(ctx, w, it.unit)
+	} else {
+		p.enter(it.node)
+		p.advance(ctx, w, it.unit, it.node, p.take(it))
+	}
+	return nil
 }
 
 // before is the order in which items are taken.

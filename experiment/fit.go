@@ -62,9 +62,8 @@ func (s *Session) openText(f *fitting, m *model.Model) (id string, err error) {
 
 // openImatrix reads an importance matrix, which must be one of the model, and refuses levels for which it is not enough.
 func openImatrix(config *configs.Experiment, m *model.Model) (*fitting, error) {
-	for i, name := range config.Levels.Names {
+	for key, name := range config.LevelNames() {
 		if level, err := compress.ParseLevel(name); err == nil && level.Needs() == compress.NeedsHessian {
-			key := fmt.Sprintf("levels[%d]", i)
 			return nil, config.Errorf(key, "%s is %q, which looks at the second moments of a layer's inputs, and statistics.imatrix has nothing but their squares: write statistics.data, a text, instead, or levels such as \"imatrix-q4_k\" or \"wanda-0.50\"", key, name)
 		}
 	}

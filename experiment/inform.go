@@ -4,6 +4,9 @@ import (
 	"context"
 
 	"github.com/finch-llm/finch/compress"
+	"github.com/finch-llm/finch/evaluator"
+	"github.com/finch-llm/finch/kernels"
+	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/search"
 )
 
@@ -13,12 +16,19 @@ const (
 	influenceSequences = 8
 	// distanceSequences is how many the distances between blocks are averaged over, for which only the last token of each counts.
 	distanceSequences = 64
+	// outlierMultiple is M of OWL: how often the mean of a block's scores an outlier exceeds. 5 is what its authors' scripts take.
+	outlierMultiple = 5
 )
 
 // inform measures what search methods cannot know of a model: how much each block matters, if sublayers may be dropped, and
 // otherwise what each level does to its layer. The baseline needs the influence of blocks, whatever the method.
 func (r *run) inform(ctx context.Context, set *search.Settings) (err error) {
 	if !r.Config.Levels.Drops() {
+		if r.Config.Search.Method == "owl" {
+			if set.Outliers, err = r.outliers(ctx); err != nil {
+				return err
+			}
+		}
 		set.LocalErrors, err = r.localErrors(r.Levels)
 		return err
 	}
@@ -33,6 +43,45 @@ func (r *run) inform(ctx context.Context, set *search.Settings) (err error) {
 		set.Distances, err = r.engine.Distances(ctx, r.Calibration.First(min(distanceSequences, r.Calibration.Len())))
 	}
 	return err
+}
+
+// outliers is the share of outlying weights in each block, on the calibration text.
+func (r *run) outliers(ctx context.Context) ([]float64, error) {
+	engine, err := r.fitter(r.Model, r.Calibration.Sequence)
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Rest()
+	shares := make([]float64, r.Model.Blocks)
+	err = engine.Statistics(ctx, &evaluator.Calibration{
+		Corpus: r.Calibration,
+		Needs:  func(int, model.Kind) compress.Needs { return compress.NeedsSquares },
+		Take: func(block int, of *[model.NumKinds]*compress.Statistics) error {
+			var layers []*kernels.Matrix
+			var squares [][]float64
+			for _, k := range r.Model.Kinds() {
+				layers, squares = append(layers, r.Model.Network.Blocks[block].Layers[k]), append(squares, of[k].Squares)
+			}
+			shares[block] = compress.OutlierShare(layers, squares, outlierMultiple)
+			return nil
+		},
+	})
+	return shares, err
+}
+
+// searchSettings are the settings of the file and what the layout of the space tells.
+func (p *Problem) searchSettings() search.Settings {
+	set := settings(&p.Config.Search)
+	for i := range p.sites {
+		zeros := make([]float64, len(p.sites[i].choices))
+		if weights := p.Space.Sites[i].Weights; weights > 0 {
+			for l, c := range p.sites[i].choices {
+				zeros[l] = 1 - float64(c.cost.nonzeros)/float64(weights)
+			}
+		}
+		set.Zeros = append(set.Zeros, zeros)
+	}
+	return set
 }
 
 // perGate gives each gate the value of its block.
@@ -59,11 +108,15 @@ func (p *Problem) localErrors(dir string) ([][]float64, error) {
 	errs := make([][]float64, len(p.sites))
 	for i := range p.sites {
 		for _, c := range p.sites[i].choices {
-			e := c.info.RelativeError
-			if p.fitting.runs() {
-				e = measures.OutputError(p.keys[c.matrix], p.fitting.id)
+			sum := 0.0 // over the layers of the site, as methods add up those of sites
+			for k := range c.infos {
+				e := c.infos[k].RelativeError
+				if p.fitting.runs() {
+					e = measures.OutputError(p.keys[c.matrices[k]], p.fitting.id)
+				}
+				sum += e
 			}
-			errs[i] = append(errs[i], e)
+			errs[i] = append(errs[i], sum)
 		}
 	}
 	return errs, nil

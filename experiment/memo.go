@@ -63,7 +63,7 @@ func (r *run) score(ctx context.Context, b *search.Batch, slice evaluator.Slice)
 			missing = append(missing, i)
 		}
 	}
-	computed, err := r.compute(ctx, networks, missing, slice)
+	computed, err := r.compute(ctx, b, networks, missing, slice)
 	if err != nil {
 		return nil, err
 	}
@@ -80,12 +80,15 @@ func (r *run) score(ctx context.Context, b *search.Batch, slice evaluator.Slice)
 			scores[i] = known[key]
 		}
 		scores[i].Candidate = ids[i]
+		if scores[i].Fault != "" {
+			scores[i].Key = "" // another run may have better luck
+		}
 	}
 	return scores, nil
 }
 
-// compute runs some of the networks over a slice.
-func (r *run) compute(ctx context.Context, networks []*model.Network, which []int, slice evaluator.Slice) ([]store.Score, error) {
+// compute runs some of the networks of a batch over its slice.
+func (r *run) compute(ctx context.Context, b *search.Batch, networks []*model.Network, which []int, slice evaluator.Slice) ([]store.Score, error) {
 	if len(which) == 0 {
 		return nil, nil // the engine would compute the dense model's side of it
 	}
@@ -93,7 +96,7 @@ func (r *run) compute(ctx context.Context, networks []*model.Network, which []in
 	for k, i := range which {
 		chosen[k] = networks[i]
 	}
-	computed, err := r.engine.Score(ctx, chosen, slice)
+	computed, err := r.outcomes(ctx, b, chosen, slice)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +104,8 @@ func (r *run) compute(ctx context.Context, networks []*model.Network, which []in
 	for k := range computed {
 		s := &computed[k]
 		scores[k] = store.Score{
-			Fitness: r.fitness(s), KL: s.MeanKL(), PPL: s.Perplexity(),
-			Tokens: int64(s.Tokens), Seconds: s.Time.Seconds(), KernelPath: r.engine.Path(),
+			Fitness: r.fitness(&s.Score), KL: s.MeanKL(), PPL: s.Perplexity(),
+			Tokens: int64(slice.Tokens), Seconds: s.Time.Seconds(), KernelPath: r.engine.Path(), Fault: s.fault,
 		}
 	}
 	return scores, nil

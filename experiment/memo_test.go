@@ -268,6 +268,10 @@ func TestMemoWithinABatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := &run{Session: s, Problem: p, engine: real}
+	if err := r.begin(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 	low, high := make(search.Genome, 21), make(search.Genome, 21)
 	high[3] = 1
 	b := search.Batch{Candidates: []search.Candidate{{ID: 4, Genome: low}, {ID: 5, Genome: high}, {ID: 9, Genome: low}, {ID: 12, Genome: low}}}
@@ -275,7 +279,8 @@ func TestMemoWithinABatch(t *testing.T) {
 	for noMemo, networks := range map[bool]int{false: 2, true: 4} {
 		s.NoMemo = noMemo
 		c := &counter{engine: real}
-		scores, err := (&run{Session: s, Problem: p, engine: c}).score(context.Background(), &b, slice)
+		r.engine = c
+		scores, err := r.score(context.Background(), &b, slice)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -352,12 +357,12 @@ func TestInfeasible(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, batch := range []search.Batch{b, later} {
-			fitness, u, err := r.answer(context.Background(), &batch)
+			a, u, err := r.answer(context.Background(), &batch)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if u.Replayed != replayed || !math.IsNaN(fitness[0]) || !(fitness[1] > 0) {
-				t.Errorf("generation %d: fitness %v, replayed %v", batch.Generation, fitness, u.Replayed)
+			if u.Replayed != replayed || !math.IsNaN(a.fitness[0]) || !(a.fitness[1] > 0) || a.failed[0] != "" {
+				t.Errorf("generation %d: %+v, replayed %v", batch.Generation, a, u.Replayed)
 			}
 		}
 		recorded, _, err := s.DB.Batch(context.Background(), r.id, 0, 0)

@@ -11,20 +11,23 @@ import (
 )
 
 // TestMethods runs every method on the tiny model, once as a whole and once stopped after its first batch: both leave the
-// same record, which is sound. Methods that refuse bits take depth.
+// same record, which is sound. Each takes the first levels that it does not refuse.
 func TestMethods(t *testing.T) {
 	place := newPlace(t)
-	const (
-		bits   = "levels = [\"q4_0\", \"q4_k\", \"f16\"]\nbudget = { bytes = 150000 }" // measurements are over it
-		depth  = "levels = [\"drop\"]\nbudget = { drop = 0.34 }\ntarget = \"packed\"\n"
-		method = "\nsearch = { generations = 30, method = %q }\n"
-	)
+	levels := []string{
+		"levels = [\"q4_0\", \"q4_k\", \"f16\"]\nbudget = { bytes = 150000 }", // measurements are over it
+		"levels = [\"drop\"]\nbudget = { drop = 0.34 }\ntarget = \"packed\"\n",
+		"levels = { sparse = { center = 0.5 } }\nbudget = { sparsity = 0.5 }\ntarget = \"packed\"\n",
+	}
 	for _, m := range search.Methods() {
 		t.Run(m.Name, func(t *testing.T) {
 			whole := place.session(t, m.Name+".db")
-			e := place.experiment(t, bits+fmt.Sprintf(method, m.Name))
-			if _, err := whole.Prepare(e); err != nil {
-				e = place.experiment(t, depth+fmt.Sprintf(method, m.Name))
+			var e *configs.Experiment
+			for _, list := range levels {
+				e = place.experiment(t, list+fmt.Sprintf("\nsearch = { generations = 30, method = %q }\n", m.Name))
+				if _, err := whole.Prepare(e); err == nil {
+					break
+				}
 			}
 			id := run1(t, whole, build(t, whole, e))
 			if problems, err := whole.DB.Check(context.Background()); err != nil || len(problems) > 0 {
@@ -77,11 +80,34 @@ func TestLocalErrors(t *testing.T) {
 		for i := range errs {
 			same := true
 			for l, c := range p.sites[i].choices {
-				same = same && errs[i][l] == c.info.RelativeError
+				same = same && errs[i][l] == relativeError(c.infos)
 			}
 			if same != (name == "weights") || !(errs[i][0] > errs[i][1]) || !(errs[i][1] > 0) {
 				t.Errorf("%s of %s: %v", name, p.Space.Sites[i].Name, errs[i])
 			}
+		}
+	}
+}
+
+// OWL is told the share of outliers of every block, and how sparse every level is.
+func TestOutliers(t *testing.T) {
+	place := newPlace(t)
+	s := place.session(t, "a.db")
+	p := build(t, s, place.experiment(t, "levels = [\"wanda-0.50\", \"wanda-0.75\"]\nevaluation = { data = \"builtin:evaluation\" }\nbudget = { sparsity = 0.6 }\ntarget = \"packed\"\nsearch = { method = \"owl\" }"))
+	r := &run{Session: s, Problem: p}
+	shares, err := r.outliers(context.Background())
+	if err != nil || len(shares) != 3 {
+		t.Fatal(shares, err)
+	}
+	for b, share := range shares {
+		if !(share > 0 && share < 0.05) {
+			t.Errorf("block %d has a share of %v", b, share)
+		}
+	}
+	set := p.searchSettings()
+	for i, zeros := range set.Zeros {
+		if len(zeros) != 2 || zeros[0] != 0.75 || zeros[1] != 0.5 {
+			t.Errorf("%s: zeros %v", p.Space.Sites[i].Name, zeros)
 		}
 	}
 }

@@ -80,8 +80,11 @@ func (s *Session) plan(t *Task, speed float64, planned map[compress.Key]bool) (P
 	if err != nil {
 		return Plan{}, err
 	}
-	set := settings(&t.Config.Search)
-	set, err = search.Complete(problem.Space, set)
+	set, err := search.Complete(problem.Space, problem.searchSettings())
+	if err != nil {
+		return Plan{}, t.Config.Errorf("search", "%v", err)
+	}
+	effort, err := search.Check(t.Config.Search.Method, problem.Space, set)
 	if err != nil {
 		return Plan{}, t.Config.Errorf("search", "%v", err)
 	}
@@ -95,8 +98,8 @@ func (s *Session) plan(t *Task, speed float64, planned map[compress.Key]bool) (P
 	if t.Config.Search.Start == configs.StartUniform {
 		held += 2 * int64(len(t.Calibration.Tokens)) // whether the winner is better than the start
 	}
-	tokens := seeds * (set.TotalTokens() + held)
-	scores := set.TotalTokens() / int64(set.Tokens[0])
+	tokens := seeds * (effort.Tokens + held)
+	scores := effort.Tokens / int64(min(set.Start.Tokens, slices.Min(set.Tokens)))
 	weights, activations, targets := t.Model.Bytes+levels.stored, t.activationBytes(s.Workers), t.targetBytes()
 	least, scratch := activations+targets, int64(0)
 	if inMemory := 2 * options.Targets; inMemory > 0 && targets > inMemory { // of two texts

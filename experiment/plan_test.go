@@ -1,9 +1,29 @@
 package experiment
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/finch-llm/finch/compress"
 )
+
+// What a method scores on the calibration text is its own; winner, baseline and dense model are scored on held-out text.
+func TestPlanCountsTheTokensOfTheMethod(t *testing.T) {
+	place := newPlace(t)
+	s := place.session(t, "a.db")
+	for method, want := range map[string]int64{
+		"uniform":  96,
+		"evopress": 3*32 + 10*(4*32+3*96),
+		"dp":       (1+21)*96 + 96,
+	} {
+		task := prepare(t, s, place.experiment(t, fmt.Sprintf("levels = [\"q4_0\", \"q8_0\"]\nbudget = { bits_per_weight = 6 }\nseeds = [1, 2]\nsearch = { generations = 10, method = %q }", method)))
+		plan, err := s.plan(task, 1, map[compress.Key]bool{})
+		if err != nil || plan.Tokens != 2*(want+3*512) {
+			t.Errorf("%s: %d tokens, want %d, %v", method, plan.Tokens, 2*(want+3*512), err)
+		}
+	}
+}
 
 // Experiments run one after the other: together they need the memory of the largest, and the disk of all.
 func TestFits(t *testing.T) {

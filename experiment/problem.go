@@ -23,51 +23,54 @@ type Problem struct {
 
 	sites []site                           // parallel to Space.Sites
 	fixed cost                             // of all that is not a site
+	stay  struct{ attn, mlp int64 }        // sublayers without a gate
 	keys  map[*kernels.Matrix]compress.Key // of the built levels; nil in estimates
 }
 
-// site is a layer with its choices, or a gate with two.
+// site is some layers with their choices, or a gate with two.
 type site struct {
 	block     int
-	kind      model.Kind // of a layer
-	attn, mlp bool       // a gate: which sublayers it governs
+	layers    bundle // none: a gate
+	attn, mlp bool   // a gate: which sublayers it governs
 	choices   []choice
 }
 
 // choice is one level at one site.
 type choice struct {
-	name   string
-	matrix *kernels.Matrix // nil for gates, and in estimates
-	info   compress.Info   // zero for gates
-	cost   cost
+	name     string
+	matrices []*kernels.Matrix // of each layer; nil in estimates
+	infos    []compress.Info   // of each layer
+	cost     cost
 }
 
 // cost is what finch counts about a model or a part of it.
 type cost struct {
 	file, stored, nonzeros int64 // bytes of the target file; bytes of the layers' payloads; weights that are not zero
+	latency                int64 // nanoseconds of a pass; 0 without a table
 }
 
 func (c *cost) add(o cost) {
 	c.file += o.file
 	c.stored += o.stored
 	c.nonzeros += o.nonzeros
+	c.latency += o.latency
 }
 
 // represent says how a layer is stored at a level.
 type represent func(*layer, levelChoice) (*kernels.Matrix, compress.Info, error)
 
 // problem lays out the search space: for each block its gates, if sublayers may be dropped, each followed by its layers.
-// Layers without a choice are no sites; what they cost is part of their gate's cost, or of the fixed cost.
+// Layers that have one level are one site. Those without a choice are none; what they cost is part of their gate's cost, or of the fixed cost.
 func (t *Task) problem(r represent) (*Problem, error) {
-	p := &Problem{Task: t, Space: &search.Space{}, fixed: cost{file: t.target.Fixed()}}
-	kinds := t.Model.Kinds()
-	first := slices.IndexFunc(kinds, func(k model.Kind) bool { return !k.IsAttention() })
-	for b := range t.Model.Blocks {
-		layers := t.layers[b*len(kinds) : (b+1)*len(kinds)]
-		attn, mlp := layers[:first], layers[first:]
-		groups := []group{{"attn", attn, true, false}, {"mlp", mlp, false, true}}
+	p := &Problem{Task: t, Space: &search.Space{}, fixed: cost{file: t.target.Fixed(), latency: t.latency.fixed()}}
+	for b, bundles := range t.bundles {
+		first := slices.IndexFunc(bundles, func(u bundle) bool { return !u[0].kind.IsAttention() })
+		if first < 0 {
+			first = len(bundles) // all layers are in one
+		}
+		groups := []group{{attention, bundles[:first], true, false}, {mlp, bundles[first:], false, true}}
 		if t.Config.Search.WholeBlocks {
-			groups = []group{{"block", layers, true, true}}
+			groups = []group{{"block", bundles, true, true}}
 		}
 		for _, g := range groups {
 			if err := p.addGroup(b, g, r); err != nil {
@@ -82,7 +85,7 @@ func (t *Task) problem(r represent) (*Problem, error) {
 // group is layers that one gate drops together.
 type group struct {
 	kind      string
-	layers    []layer
+	bundles   []bundle
 	attn, mlp bool
 }
 
@@ -95,38 +98,48 @@ func (p *Problem) addGroup(block int, g group, r represent) error {
 		rest.file += p.target.Parts(false)
 	}
 	gate := -1
-	if p.Config.Levels.Drops() {
+	if p.Config.Levels.Drops() && !p.protects(block, g) {
 		gate = len(p.sites)
-		name := fmt.Sprintf("blk.%d", block)
-		if g.kind != "block" {
-			name += "." + g.kind
+		name := sublayerName(block, g.kind)
+		if g.kind == "block" {
+			name = fmt.Sprintf("blk.%d", block)
 		}
 		p.sites = append(p.sites, site{block: block, attn: g.attn, mlp: g.mlp})
 		p.Space.Sites = append(p.Space.Sites, search.Site{Name: name, Kind: g.kind, Block: block, Gate: -1})
 	}
-	for i := range g.layers {
-		l := &g.layers[i]
-		if len(l.choices) == 0 {
-			rest.add(p.cost(compress.Info{
-				Layer: l.source.Name, Format: l.dense.Format, Rows: l.dense.Rows, Cols: l.dense.Cols, Bytes: l.dense.Bytes(), NonZeros: l.dense.NonZeros(),
-			}))
+	for _, u := range g.bundles {
+		if len(u[0].choices) == 0 {
+			for _, l := range u {
+				rest.add(p.cost(compress.Info{
+					Layer: l.source.Name, Format: l.dense.Format, Rows: l.dense.Rows, Cols: l.dense.Cols, Bytes: l.dense.Bytes(), NonZeros: l.dense.NonZeros(),
+				}))
+			}
 			continue
 		}
-		s := site{block: block, kind: l.kind}
-		for _, c := range l.choices {
-			m, info, err := r(l, c)
-			if err != nil {
-				return err
+		s := site{block: block, layers: u}
+		for c := range u[0].choices {
+			each := choice{name: u[0].choices[c].name}
+			for _, l := range u {
+				m, info, err := r(l, l.choices[c])
+				if err != nil {
+					return err
+				}
+				each.matrices, each.infos = append(each.matrices, m), append(each.infos, info)
+				each.cost.add(p.cost(info))
 			}
-			s.choices = append(s.choices, choice{c.name, m, info, p.cost(info)})
+			s.choices = append(s.choices, each)
 		}
 		p.sites = append(p.sites, s)
-		p.Space.Sites = append(p.Space.Sites, search.Site{
-			Name: l.source.Name, Kind: l.kind.String(), Block: block, Weights: int64(l.dense.Rows) * int64(l.dense.Cols), Gate: gate,
-		})
+		p.Space.Sites = append(p.Space.Sites, search.Site{Name: u.name(), Kind: u.kind(), Block: block, Weights: u.weights(), Gate: gate})
 	}
 	if gate < 0 {
 		p.fixed.add(rest)
+		if g.attn {
+			p.stay.attn++
+		}
+		if g.mlp {
+			p.stay.mlp++
+		}
 		return nil
 	}
 	dropped, err := p.target.Dropped(block, g.attn, g.mlp)
@@ -139,7 +152,7 @@ func (p *Problem) addGroup(block int, g group, r represent) error {
 
 // cost counts a layer as it is stored.
 func (p *Problem) cost(info compress.Info) cost {
-	return cost{file: p.target.Layer(info), stored: info.Bytes, nonzeros: info.NonZeros}
+	return cost{file: p.target.Layer(info), stored: info.Bytes, nonzeros: info.NonZeros, latency: p.latency.of(info.Layer, info.Level)}
 }
 
 // bound is one constraint: its limit, what is fixed, and what a choice at a site costs.
@@ -178,8 +191,12 @@ func (p *Problem) bounds() []bound {
 			}
 		}
 		list = append(list,
-			bound{search.Constraint{Name: "kept attention sublayers", Limit: limit}, kept(func(s *site) bool { return s.attn })},
-			bound{search.Constraint{Name: "kept MLP sublayers", Limit: limit}, kept(func(s *site) bool { return s.mlp })})
+			bound{search.Constraint{Name: "kept attention sublayers", Limit: limit, Fixed: p.stay.attn}, kept(func(s *site) bool { return s.attn })},
+			bound{search.Constraint{Name: "kept MLP sublayers", Limit: limit, Fixed: p.stay.mlp}, kept(func(s *site) bool { return s.mlp })})
+	}
+	if b.LatencyMS > 0 {
+		list = append(list, bound{search.Constraint{Name: "nanoseconds of a pass", Limit: int64(b.LatencyMS * 1e6), Fixed: p.fixed.latency},
+			func(s *site, l int) int64 { return s.choices[l].cost.latency }})
 	}
 	return list
 }
@@ -192,7 +209,7 @@ func (p *Problem) constrain() {
 	}
 	for i := range p.sites {
 		s := &p.sites[i]
-		if !s.attn && !s.mlp {
+		if s.layers != nil {
 			first := bounds[0].of
 			order := make([]int, len(s.choices))
 			for l := range order {
@@ -201,7 +218,7 @@ func (p *Problem) constrain() {
 			slices.SortStableFunc(order, func(a, b int) int {
 				return cmp.Or(cmp.Compare(first(s, a), first(s, b)),
 					cmp.Compare(s.choices[a].cost.stored, s.choices[b].cost.stored),
-					cmp.Compare(s.choices[b].info.RelativeError, s.choices[a].info.RelativeError))
+					cmp.Compare(relativeError(s.choices[b].infos), relativeError(s.choices[a].infos)))
 			})
 			sorted := make([]choice, len(order))
 			for l, o := range order {
@@ -248,10 +265,10 @@ func (p *Problem) Network(g search.Genome) *model.Network {
 	for i, level := range g {
 		s := &p.sites[i]
 		b := &n.Blocks[s.block]
-		switch {
-		case !s.attn && !s.mlp:
-			b.Layers[s.kind] = s.choices[level].matrix
-		case level == search.Drop:
+		for k, l := range s.layers {
+			b.Layers[l.kind] = s.choices[level].matrices[k]
+		}
+		if s.layers == nil && level == search.Drop {
 			b.DropAttn = b.DropAttn || s.attn
 			b.DropMLP = b.DropMLP || s.mlp
 		}
@@ -263,8 +280,8 @@ func (p *Problem) Network(g search.Genome) *model.Network {
 func (p *Problem) Touch() (bytes int64) {
 	for i := range p.sites {
 		for _, c := range p.sites[i].choices {
-			if c.matrix != nil {
-				bytes += mmap.Touch(c.matrix.Data) + mmap.Touch(c.matrix.Mask)
+			for _, m := range c.matrices {
+				bytes += mmap.Touch(m.Data) + mmap.Touch(m.Mask)
 			}
 		}
 	}
@@ -283,6 +300,7 @@ func describeBudget(b *configs.Budget) string {
 	add(b.BitsPerWeight > 0, "%v bits per weight", b.BitsPerWeight)
 	add(b.Sparsity > 0, "%v %% zeros", 100*b.Sparsity)
 	add(b.Drop > 0, "%v %% of sublayers dropped", 100*b.Drop)
+	add(b.LatencyMS > 0, "%v ms a pass", b.LatencyMS)
 	return strings.Join(parts, ", ")
 }
 

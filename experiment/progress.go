@@ -16,7 +16,7 @@ type Progress interface {
 
 // Update is the state of a run after a batch.
 type Update struct {
-	Generation, Generations int
+	Generation, Generations int     // of so many at most, 0 where a method has none
 	Best                    float64 // fitness of the best candidate on its last slice
 	Scores                  int     // asked for in this batch
 	Memo                    int     // of these, taken from the memo

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -13,19 +14,19 @@ import (
 var errOtherSearch = errors.New("the recorded run was made by a search that asked otherwise, by another version of finch perhaps: go on with that version, or start anew with --fresh")
 
 // replay takes the answers to a batch from its record, after checking that it is a record of these very questions.
-func (r *run) replay(b *search.Batch, now, old *store.BatchRecord) ([]float64, error) {
+func (r *run) replay(b *search.Batch, now, old *store.BatchRecord) (a answers, err error) {
 	wrong := func(what string) error {
 		return fmt.Errorf("generation %d stage %d: %s differ: %w", b.Generation, b.Stage, what, errOtherSearch)
 	}
 	if now.Slice != old.Slice {
-		return nil, wrong("slices")
+		return a, wrong("slices")
 	}
 	if len(now.Candidates) != len(old.Candidates) {
-		return nil, wrong("numbers of candidates")
+		return a, wrong("numbers of candidates")
 	}
 	for i, c := range now.Candidates {
 		if c.Status = old.Candidates[i].Status; c != old.Candidates[i] {
-			return nil, wrong("candidates")
+			return a, wrong("candidates")
 		}
 	}
 	scored := make(map[int64]bool, len(old.Scores))
@@ -37,29 +38,38 @@ func (r *run) replay(b *search.Batch, now, old *store.BatchRecord) ([]float64, e
 		if !r.infeasible[c.ID] {
 			asked++
 			if !scored[int64(c.ID+1)] {
-				return nil, wrong("candidates")
+				return a, wrong("candidates")
 			}
 		}
 	}
 	if asked != len(scored) {
-		return nil, wrong("numbers of candidates")
+		return a, wrong("numbers of candidates")
 	}
 	return told(b, old.Scores), nil
 }
 
-// told is the fitness of each candidate of a batch: NaN for those that have no score because no file can hold them.
-func told(b *search.Batch, scores []store.Score) []float64 {
-	of := make(map[int64]float64, len(scores))
+// answers are what a search is told, and what faults counts: of each candidate of a batch its fitness, NaN if it has none, and why it
+// failed; "" if it did not, or was not scored because no file can hold it.
+type answers struct {
+	fitness []float64
+	failed  []string
+}
+
+// told are the answers that scores give to a batch.
+func told(b *search.Batch, scores []store.Score) answers {
+	of := make(map[int64]store.Score, len(scores))
 	for _, s := range scores {
-		of[s.Candidate] = s.Fitness
+		of[s.Candidate] = s
 	}
-	fitness := make([]float64, len(b.Candidates))
+	a := answers{make([]float64, len(b.Candidates)), make([]string, len(b.Candidates))}
 	for i, c := range b.Candidates {
-		f, ok := of[int64(c.ID+1)]
+		s, ok := of[int64(c.ID+1)]
 		if !ok {
-			f = math.NaN()
+			s.Fitness = math.NaN()
+		} else if math.IsNaN(s.Fitness) {
+			a.failed[i] = cmp.Or(s.Fault, "not finite")
 		}
-		fitness[i] = f
+		a.fitness[i] = s.Fitness
 	}
-	return fitness
+	return a
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/search"
 	"github.com/finch-llm/finch/store"
 )
@@ -56,6 +58,9 @@ var fixed = []struct{ key, reason string }{
 	{"statistics", "the levels that were scored are fitted to it"},
 	{"target", "the bytes of all candidates are those in this kind of file"},
 	{"levels", "genomes are numbers in this list"},
+	{"levels_for", "genomes are numbers in these lists"},
+	{"same", "it decided which layers are chosen together"},
+	{"protect", "it decided which layers are chosen at all"},
 	{"budget", "all candidates were made to meet it"},
 	{"search", "it decided which candidates there are"},
 }
@@ -133,7 +138,7 @@ func (r *run) begin(ctx context.Context) error {
 			Config: string(settings), ConfigHash: hash(settings),
 			Model: config.Model, ModelHash: r.Model.Hash, CalibrationHash: r.Calibration.Hash, EvaluationHash: r.Evaluation.Hash,
 			Target: config.Target, Budget: describeBudget(&config.Budget), LimitBytes: config.Budget.Bytes,
-			KernelPath: r.engine.Path(), Version: r.Version,
+			KernelPath: r.engine.Path(), Engine: evaluator.Version, Architecture: runtime.GOARCH, Version: r.Version,
 		})
 	}
 	if err != nil {
@@ -149,19 +154,13 @@ func (r *run) mayResume(old *store.Run) (extends bool, err error) {
 	if extends, err = mayGoOn(r.Config, old); err != nil {
 		return false, err
 	}
-	for _, c := range []struct{ what, was, is string }{
-		{"model", old.ModelHash, r.Model.Hash},
-		{"calibration text", old.CalibrationHash, r.Calibration.Hash},
-		{"evaluation text", old.EvaluationHash, r.Evaluation.Hash},
-	} {
-		if c.was != c.is {
-			return false, r.Config.Errorf("", "the %s has changed since run %d was begun (SHA-256 %.12s, now %.12s): bring the old one back, or start anew with --fresh",
-				c.what, old.ID, c.was, c.is)
-		}
+	other := r.Origins(r.Task, old)
+	if len(other) == 0 {
+		return extends, nil
 	}
-	if old.KernelPath != r.engine.Path() {
-		return false, fmt.Errorf("run %d was begun with the kernels %s, which score a little differently from %s: go on with --kernels %s, or start anew with --fresh",
-			old.ID, old.KernelPath, r.engine.Path(), old.KernelPath)
+	o := other[0]
+	if o.Input {
+		return false, r.Config.Errorf("", "the %s has changed since run %d was begun (SHA-256 %.12s, now %.12s): %s, or start anew with --fresh", o.What, old.ID, o.Was, o.Is, o.Again)
 	}
-	return extends, nil
+	return false, fmt.Errorf("run %d was begun with the %s %s, which scores a little differently from %s: %s, or start anew with --fresh", old.ID, o.What, o.Was, o.Is, o.Again)
 }

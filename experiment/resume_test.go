@@ -55,6 +55,9 @@ func TestEverySettingIsDecided(t *testing.T) {
 		{"fewer generations", tinyBits + "\nsearch = { generations = 2 }", "tiny.toml:13:12: search.generations is 2, but run 1 of \"tiny\" with seed 7 was begun with 3: it may rise"},
 		{"more generations and another budget", "levels = [\"q4_0\", \"q4_k\", \"q8_0\"]\nbudget = { bits_per_weight = 6.0 }\nsearch = { generations = 4 }", "tiny.toml:12:12: budget.bits_per_weight is 6, but"},
 		{"levels", strings.Replace(tinyBits, "q8_0", "q6_k", 1), `levels is ["q4_0","q4_k","q6_k"], but`},
+		{"one level for several layers", tinyBits + "\nsame = [\"attn_q\", \"attn_k\"]", "tiny.toml:13:1: same is [[\"attn_k\",\"attn_q\"]], but run 1 of \"tiny\" with seed 7 was begun with none"},
+		{"protected layers", tinyBits + "\nprotect = [\"attn_v\"]", "protect is [\"attn_v\"], but"},
+		{"levels for some", tinyBits + "\nlevels_for = [{ layers = [\"attn_v\"], levels = [\"q8_0\"] }]", "tiny.toml:13:1: levels_for is [{"},
 		{"a bound of another kind", "levels = [\"q4_0\", \"q4_k\", \"q8_0\"]\nbudget = { bytes = 180000 }", "budget.bits_per_weight is none, but"},
 		{"model", tinyBits + "\nmodel = \"other.gguf\"", `model is "other.gguf", but`},
 		{"evaluation", tinyBits + "\nevaluation = { tokens = 256 }", "evaluation.tokens is 256, but"},
@@ -82,7 +85,11 @@ func TestEverySettingIsDecided(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(docs), "\n## What may change while a run goes on\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	fitted := place.experiment(t, strings.Replace(tinyBits, "q4_k", "gptq-q4_k", 1)+"\nevaluation = { data = \"builtin:evaluation\" }")
+	fitted := place.experiment(t, strings.Replace(tinyBits, "q4_k", "gptq-q4_k", 1)+`
+evaluation = { data = "builtin:evaluation" }
+same = ["attn_q", "attn_k"]
+protect = ["attn_v"]
+levels_for = [{ layers = ["ffn_*"], levels = ["q8_0"] }]`)
 	changes, err := fitted.Changes([]byte("{}")) // every setting
 	if err != nil || len(changes) < 15 {
 		t.Fatalf("%d settings, %v", len(changes), err)

@@ -6,7 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"slices"
+	"time"
 
+	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/evaluator"
 	"github.com/finch-llm/finch/export"
@@ -43,6 +46,7 @@ type run struct {
 
 	infeasible map[int]bool // candidates that no file can hold, by ID
 	faults     faults
+	pace       time.Duration // of the slowest scoring of the session, for one token of one candidate
 }
 
 // Run executes an experiment with one seed, or goes on where an earlier process stopped, and returns its run. When ctx
@@ -67,7 +71,11 @@ func (s *Session) Run(ctx context.Context, p *Problem, seed uint64) (id int64, e
 	case ctx.Err() != nil || errors.Is(err, ErrTimeLimit):
 		return r.id, errors.Join(err, s.DB.InterruptRun(after, r.id, seconds))
 	default:
-		return r.id, errors.Join(err, s.DB.FailRun(after, r.id, seconds, err))
+		marked := s.DB.FailRun(after, r.id, seconds, err)
+		if errors.Is(err, store.ErrFull) && errors.Is(marked, store.ErrFull) || errors.Is(err, store.ErrIO) && errors.Is(marked, store.ErrIO) {
+			return r.id, err // the database cannot be written to: said once is enough
+		}
+		return r.id, errors.Join(err, marked)
 	}
 }
 
@@ -86,11 +94,11 @@ func (p *Problem) records() ([]store.Site, []store.Level) {
 		sites = append(sites, store.Site{Position: i, Name: s.Name, Kind: s.Kind, Block: s.Block, Weights: s.Weights})
 		for l, c := range p.sites[i].choices {
 			level := store.Level{
-				Site: i, Index: l, Name: c.name, Format: "", Bytes: c.cost.stored, Nonzeros: c.cost.nonzeros, RelativeError: math.NaN(),
+				Site: i, Index: l, Name: c.name, Format: formats(c.infos), Bytes: c.cost.stored, Nonzeros: c.cost.nonzeros,
+				RelativeError: relativeError(c.infos),
 			}
-			if c.info.Level != "" {
-				level.Format, level.RelativeError = c.info.Format.String(), c.info.RelativeError
-				level.BitsPerWeight = c.info.BitsPerWeight()
+			if len(c.infos) > 0 { // a gate's cost is that of layers that are no sites
+				level.BitsPerWeight = compress.BitsPerWeight(c.cost.stored, s.Weights)
 			}
 			levels = append(levels, level)
 		}
@@ -103,7 +111,7 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 	if err := r.makeStrategy(ctx); err != nil {
 		return err
 	}
-	r.Progress.Begin(r.Config.Name, r.seed, r.settings.TotalTokens())
+	r.Progress.Begin(r.Config.Name, r.seed, r.strategy.Effort().Tokens)
 	defer r.Progress.End()
 	best, fitness := search.Candidate{ID: -1}, math.NaN()
 	first := best
@@ -114,21 +122,21 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 		if err != nil {
 			return err
 		}
-		if err := r.faults.count(&batch, answers, r.infeasible); err != nil {
+		if err := r.faults.count(&batch, answers); err != nil {
 			return err
 		}
-		r.strategy.Tell(answers)
+		r.strategy.Tell(answers.fitness)
 		if batch.Generation == 0 {
 			first = r.strategy.Best()
 		}
 		if best = r.strategy.Best(); best.ID >= 0 {
 			for i, c := range batch.Candidates {
 				if c.ID == best.ID {
-					fitness = answers[i]
+					fitness = answers.fitness[i]
 				}
 			}
 		}
-		update.Best = fitness
+		update.Generations, update.Best = r.strategy.Effort().Generations, fitness
 		r.Progress.Scored(update)
 		generation := batch.Generation
 		batch, more = r.strategy.Ask()
@@ -152,18 +160,39 @@ func (r *run) execute(ctx context.Context, seconds func() float64) error {
 	return r.measure(ctx, winner)
 }
 
-// noWorse is the best candidate or, if the search began at the baseline and that is better on the whole calibration text, the first:
-// selection sees parts of the text only.
+// cautious is a strategy whose winner must not be worse than what it began with.
+type cautious interface{ Naive() []search.Candidate }
+
+// noWorse is the best candidate or, if the search began at the baseline or is cautious, what it began with where that is better: selection
+// sees parts of the text only. It is judged on calibration text that the search did not see if there is any, and else on all.
 func (r *run) noWorse(ctx context.Context, best, first search.Candidate) (search.Candidate, error) {
-	if r.settings.Start.Genome == nil || best.ID == first.ID {
+	var naive []search.Candidate
+	if c, ok := r.strategy.(cautious); ok {
+		naive = c.Naive()
+	} else if r.settings.Start.Genome != nil {
+		naive = []search.Candidate{first}
+	}
+	naive = slices.DeleteFunc(slices.Clone(naive), func(c search.Candidate) bool { return c.ID == best.ID })
+	if len(naive) == 0 {
 		return best, nil
 	}
-	scores, err := r.engine.Score(ctx, []*model.Network{r.Network(best.Genome), r.Network(first.Genome)}, r.Calibration.Whole())
+	text, _, err := r.fresh(r.Task)
 	if err != nil {
 		return best, err
 	}
-	if found := r.fitness(&scores[0]); r.fitness(&scores[1]) < found || math.IsNaN(found) {
-		return first, nil
+	networks := []*model.Network{r.Network(best.Genome)}
+	for _, c := range naive {
+		networks = append(networks, r.Network(c.Genome))
+	}
+	scores, err := r.engine.Score(ctx, networks, text.Whole())
+	if err != nil {
+		return best, err
+	}
+	least := r.fitness(&scores[0])
+	for i, c := range naive {
+		if f := r.fitness(&scores[i+1]); f < least || math.IsNaN(least) {
+			best, least = c, f
+		}
 	}
 	return best, nil
 }
@@ -184,7 +213,7 @@ func (r *run) makeStrategy(ctx context.Context) error {
 
 // complete gives the settings with their defaults and what the method may want to know of the model.
 func (r *run) complete(ctx context.Context) (search.Settings, error) {
-	set := settings(&r.Config.Search)
+	set := r.searchSettings()
 	if err := r.inform(ctx, &set); err != nil {
 		return set, err
 	}
@@ -210,27 +239,27 @@ func (r *run) uniform(set search.Settings) (search.Genome, error) {
 
 // answer gives the fitness of every candidate of a batch: from the record if the batch is there, else by scoring it, in
 // which case it is committed before answer returns.
-func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, u Update, err error) {
+func (r *run) answer(ctx context.Context, b *search.Batch) (a answers, u Update, err error) {
 	slice, err := r.Calibration.Draw(search.SliceRand(r.seed, b.Generation, b.Stage), b.Tokens)
 	if err != nil {
-		return nil, u, r.Config.Errorf("search.tokens", "%v", err)
+		return a, u, r.Config.Errorf("search.tokens", "%v", err)
 	}
 	record, err := r.batchRecord(b, slice)
 	if err != nil {
-		return nil, u, err
+		return a, u, err
 	}
-	u = Update{Generation: b.Generation, Generations: r.settings.Generations, Scores: len(b.Candidates), Tokens: int64(b.Tokens)}
+	u = Update{Generation: b.Generation, Scores: len(b.Candidates), Tokens: int64(b.Tokens)}
 	old, ok, err := r.DB.Batch(ctx, r.id, b.Generation, b.Stage)
 	if err != nil {
-		return nil, u, err
+		return a, u, err
 	}
 	if ok {
 		u.Replayed = true
-		fitness, err = r.replay(b, &record, &old)
-		return fitness, u, err
+		a, err = r.replay(b, &record, &old)
+		return a, u, err
 	}
 	if record.Scores, err = r.score(ctx, b, slice); err != nil {
-		return nil, u, err
+		return a, u, err
 	}
 	for _, s := range record.Scores {
 		if s.Memo {
@@ -248,9 +277,9 @@ func (r *run) answer(ctx context.Context, b *search.Batch) (fitness []float64, u
 }
 
 // fitness is what the experiment minimises; NaN says that scoring failed.
-func (r *run) fitness(s *evaluator.Score) float64 {
+func (t *Task) fitness(s *evaluator.Score) float64 {
 	f := s.MeanKL()
-	switch r.Config.Search.Fitness {
+	switch t.Config.Search.Fitness {
 	case configs.PPL:
 		f = s.Perplexity()
 	case configs.TopKKL:

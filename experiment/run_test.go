@@ -122,7 +122,7 @@ func TestResumeRefuses(t *testing.T) {
 			p.write(t, p.text, read(t, p.text)[1:])
 			return tinyBits
 		}},
-		{"kernels", []string{"run 1 was begun with the kernels", "--kernels"}, func(t *testing.T, _ *place, s *Session) string {
+		{"kernels", []string{"run 1 was begun with the kernel path", "--kernels"}, func(t *testing.T, _ *place, s *Session) string {
 			paths := kernels.Paths()
 			if len(paths) < 2 {
 				t.Skip("this CPU has one kernel path only: nothing to change to")
@@ -266,7 +266,7 @@ func TestNoScoreNoWinner(t *testing.T) {
 		}
 		return out
 	})
-	fails(t, err, "10 scores in a row are not finite", "finch query failures")
+	fails(t, err, "10 scores in a row failed", "(not finite)", "finch query failures")
 	if table, err := s.DB.Query(context.Background(), "failures", nil); err != nil || len(table.Rows) < hopeless {
 		t.Errorf("failures: %v, %v", table, err)
 	}

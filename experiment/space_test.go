@@ -202,7 +202,7 @@ budget = { sparsity = 0.6 }`))
 			// From +3, the sparsest, to −3; the centre is the ceiling of 60 %.
 			step := int64(3 - l)
 			zeros := (s.Weights*6+9)/10 + 128*step
-			info := p.sites[i].choices[l].info
+			info := p.sites[i].choices[l].infos[0]
 			if level.Name != fmt.Sprintf("sparse-0.6%+d", step) || level.Costs[0] != s.Weights-zeros || info.NonZeros != level.Costs[0] || !info.Sparse {
 				t.Errorf("%s: level %d is %+v, want %d zeros", s.Name, l, level, zeros)
 			}
@@ -282,11 +282,11 @@ func TestLadder(t *testing.T) {
 func TestChoices(t *testing.T) {
 	names := func(cols int, levels ...string) (out []string) {
 		t.Helper()
-		list, err := choices(configs.Levels{Names: levels}, 32, cols)
-		if err != nil {
+		l := &layer{dense: &kernels.Matrix{Rows: 32, Cols: cols}}
+		if _, err := (bundle{l}).choose([]configs.Levels{{Names: levels}}); err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range list {
+		for _, c := range l.choices {
 			out = append(out, c.name)
 		}
 		return out

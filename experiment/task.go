@@ -21,8 +21,10 @@ type Task struct {
 	Calibration, Evaluation *evaluator.Corpus
 
 	fitting *fitting // nil: no level needs statistics
+	latency *Latency // nil: the budget does not bound it
 	target  export.Target
-	layers  []layer // block by block, in the order of model.Kind
+	layers  []layer    // block by block, in the order of model.Kind
+	bundles [][]bundle // of the same, by block
 }
 
 // layer is one weight matrix and its choices.
@@ -33,6 +35,9 @@ type layer struct {
 	source  compress.Source
 	choices []levelChoice // none: the layer stays as it is
 }
+
+// weights are the dense ones.
+func (l *layer) weights() int64 { return int64(l.dense.Rows) * int64(l.dense.Cols) }
 
 // levelChoice is a level under the name by which it is the same choice in every layer.
 type levelChoice struct {
@@ -84,16 +89,22 @@ func (s *Session) prepare(config *configs.Experiment) (*Task, error) {
 		return nil, config.Errorf("target", "%v", err)
 	}
 	if err := t.layOut(); err != nil {
-		return nil, config.Errorf("levels", "%v", err)
+		return nil, err
+	}
+	if err := t.readLatency(); err != nil {
+		return nil, config.Errorf("budget.latency_table", "%v", err)
 	}
 	estimate, err := t.problem(t.estimate)
 	if err != nil {
 		return nil, err
 	}
+	if len(estimate.Space.Sites) == 0 {
+		return nil, config.Errorf("protect", "protect leaves nothing to choose: name fewer layers")
+	}
 	if err := estimate.Space.Validate(); err != nil {
 		return nil, config.Errorf("budget", "%v", err)
 	}
-	if err := search.Check(config.Search.Method, estimate.Space, settings(&config.Search)); err != nil {
+	if _, err := search.Check(config.Search.Method, estimate.Space, estimate.searchSettings()); err != nil {
 		return nil, config.Errorf("search", "%v", err)
 	}
 	return t, nil
@@ -137,7 +148,6 @@ func (s *Session) judgedByItsText(config *configs.Experiment) error {
 
 // layOut lists the layers and what each may become.
 func (t *Task) layOut() error {
-	levels := t.sizedLevels()
 	for b := range t.Model.Network.Blocks {
 		for _, k := range t.Model.Kinds() {
 			dense := t.Model.Network.Blocks[b].Layers[k]
@@ -149,14 +159,10 @@ func (t *Task) layOut() error {
 			if t.fitting != nil {
 				l.source.Calibration, l.source.Statistics = t.fitting.id, t.fitting.statistics(l.source.Name)
 			}
-			var err error
-			if l.choices, err = choices(levels, dense.Rows, dense.Cols); err != nil {
-				return err
-			}
 			t.layers = append(t.layers, l)
 		}
 	}
-	return nil
+	return t.join()
 }
 
 // stepShare sizes the steps of a ladder that does not say: an eighth of the smallest layer. EvoPress's million weights (arXiv
@@ -181,14 +187,12 @@ func (t *Task) sizedLevels() configs.Levels {
 	return configs.Levels{Sparse: &sized}
 }
 
-// choices are the levels of a layer [rows, cols]. Levels that come to the same there, because its rows do not divide into
-// their blocks, are listed once.
-func choices(levels configs.Levels, rows, cols int) ([]levelChoice, error) {
+// choices are the levels of a layer with so many weights.
+func choices(levels configs.Levels, weights int64) ([]levelChoice, error) {
 	if levels.Sparse != nil {
-		return ladder(levels.Sparse, int64(rows)*int64(cols)), nil
+		return ladder(levels.Sparse, weights), nil
 	}
 	var list []levelChoice
-	seen := map[compress.Level]bool{}
 	for _, name := range levels.Names {
 		if name == configs.Drop {
 			continue // a gate's, not a layer's
@@ -197,10 +201,7 @@ func choices(levels configs.Levels, rows, cols int) ([]levelChoice, error) {
 		if err != nil {
 			return nil, err
 		}
-		if stored := level.At(cols); !seen[stored] {
-			seen[stored] = true
-			list = append(list, levelChoice{name, level})
-		}
+		list = append(list, levelChoice{name, level})
 	}
 	return list, nil
 }

@@ -7,18 +7,19 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/finch-llm/finch/compress"
 	"github.com/finch-llm/finch/configs"
 	"github.com/finch-llm/finch/model"
 	"github.com/finch-llm/finch/search"
 	"github.com/finch-llm/finch/store"
 )
 
-// Winner is the network that a run chose.
+// Winner is the network that a run chose, or another of its candidates.
 type Winner struct {
 	Config  *configs.Experiment // with the steps that its ladder of sparsities has on this model
 	Model   *model.Model
 	Network *model.Network
-	Result  store.Result // as the run recorded it
+	Result  store.Result // on held-out text: as the run recorded it, or as it is now
 	Levels  string       // SHA-256 of the keys of the chosen levels, layer by layer, hexadecimal
 }
 
@@ -29,6 +30,19 @@ func (s *Session) Winner(ctx context.Context, r *store.Run) (*Winner, error) {
 	if err != nil {
 		return nil, err
 	}
+	t, err := s.restore(r)
+	if err != nil {
+		return nil, err
+	}
+	w := &Winner{Config: t.Config, Model: t.Model, Result: result}
+	if w.Network, w.Levels, err = s.network(ctx, t, r.ID, result.Genome); err != nil {
+		return nil, fmt.Errorf("the winner of run %d: %w", r.ID, err)
+	}
+	return w, nil
+}
+
+// restore makes the task of a run from what was recorded of it, less its texts and its target.
+func (s *Session) restore(r *store.Run) (*Task, error) {
 	config, err := configs.Restore(r.Experiment, []uint64{uint64(r.Seed)}, []byte(r.Config))
 	if err != nil {
 		return nil, fmt.Errorf("run %d: %w", r.ID, err)
@@ -40,23 +54,30 @@ func (s *Session) Winner(ctx context.Context, r *store.Run) (*Winner, error) {
 	if m.Hash != r.ModelHash {
 		return nil, fmt.Errorf("%s has changed since run %d was begun (SHA-256 %.12s, now %.12s): bring the old one back", r.Model, r.ID, r.ModelHash, m.Hash)
 	}
-	t := &Task{Config: config, Model: m}
-	if t.fitting, err = s.openFitting(config, m); err != nil {
-		return nil, fmt.Errorf("run %d: %w", r.ID, err)
-	}
-	if err := t.layOut(); err != nil {
+	t, err := s.levelsOf(config, m)
+	if err != nil {
 		return nil, fmt.Errorf("run %d: %w", r.ID, err)
 	}
 	config.Levels = t.sizedLevels()
-	sites, levels, err := s.chosen(ctx, r.ID, result.Genome)
-	if err != nil {
+	return t, nil
+}
+
+// levelsOf is a task that knows its layers and their levels, and nothing of texts, target and budget.
+func (s *Session) levelsOf(config *configs.Experiment, m *model.Model) (t *Task, err error) {
+	t = &Task{Config: config, Model: m}
+	if t.fitting, err = s.openFitting(config, m); err != nil {
 		return nil, err
 	}
-	w := &Winner{Config: config, Model: m, Result: result}
-	if w.Network, w.Levels, err = s.assemble(ctx, t, sites, levels); err != nil {
-		return nil, fmt.Errorf("the winner of run %d: %w", r.ID, err)
+	return t, t.layOut()
+}
+
+// network restores what a genome of a run stands for, and hashes the keys of its levels.
+func (s *Session) network(ctx context.Context, t *Task, run int64, genome string) (*model.Network, string, error) {
+	sites, levels, err := s.chosen(ctx, run, genome)
+	if err != nil {
+		return nil, "", err
 	}
-	return w, nil
+	return s.assemble(ctx, t, sites, levels)
 }
 
 // chosen gives the sites of a run and the level that a genome has at each.
@@ -67,16 +88,16 @@ func (s *Session) chosen(ctx context.Context, run int64, genome string) ([]store
 	}
 	g, err := search.ParseGenome(genome)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the winner of run %d: %w", run, err)
+		return nil, nil, err
 	}
 	if len(g) != len(sites) {
-		return nil, nil, fmt.Errorf("the winner of run %d has %d levels for %d sites: finch check says what is wrong with the database", run, len(g), len(sites))
+		return nil, nil, fmt.Errorf("it has %d levels for %d sites: finch check says what is wrong with the database", len(g), len(sites))
 	}
 	levels := make([]store.Level, len(sites))
 	for i := range sites {
 		at := slices.IndexFunc(all, func(l store.Level) bool { return l.Site == i && l.Index == int(g[i]) })
 		if at < 0 {
-			return nil, nil, fmt.Errorf("the winner of run %d has level %d at %s, which was not recorded: finch check says what is wrong with the database", run, g[i], sites[i].Name)
+			return nil, nil, fmt.Errorf("it has level %d at %s, which was not recorded: finch check says what is wrong with the database", g[i], sites[i].Name)
 		}
 		levels[i] = all[at]
 	}
@@ -97,35 +118,49 @@ func (s *Session) assemble(ctx context.Context, t *Task, sites []store.Site, lev
 		}
 	}
 	var want []wanted
-	var uses []*store.Level // parallel
+	var all []recorded
 	for i, site := range sites {
-		at := slices.IndexFunc(t.layers, func(l layer) bool { return l.source.Name == site.Name })
-		if at < 0 || n.Blocks[site.Block].Drops(t.layers[at].kind) {
+		at := slices.IndexFunc(t.bundles[site.Block], func(u bundle) bool { return u.name() == site.Name })
+		if at < 0 || n.Blocks[site.Block].Drops(t.bundles[site.Block][at][0].kind) {
 			continue // a gate, or nothing that is left
 		}
-		l := &t.layers[at]
-		c := slices.IndexFunc(l.choices, func(c levelChoice) bool { return c.name == levels[i].Name })
+		layers := t.bundles[site.Block][at]
+		c := slices.IndexFunc(layers[0].choices, func(c levelChoice) bool { return c.name == levels[i].Name })
 		if c < 0 {
 			return nil, "", fmt.Errorf("%s has level %s, which is none of its levels: another version of finch made the run", site.Name, levels[i].Name)
 		}
-		want = append(want, wanted{l, l.choices[c].level})
-		uses = append(uses, &levels[i])
+		r := recorded{was: &levels[i]}
+		for _, l := range layers {
+			r.levels = append(r.levels, wanted{l, l.choices[c].level})
+		}
+		want, all = append(want, r.levels...), append(all, r)
 	}
 	if err := s.build(ctx, t, want); err != nil {
 		return nil, "", err
 	}
 	keys := sha256.New()
-	for i, was := range uses {
-		fmt.Fprintln(keys, want[i].key())
-		w, info, err := s.levels.Load(want[i].key())
-		if err != nil {
-			return nil, "", err
+	for _, r := range all {
+		var infos []compress.Info
+		var bytes, nonzeros int64
+		for _, w := range r.levels {
+			fmt.Fprintln(keys, w.key())
+			m, info, err := s.levels.Load(w.key())
+			if err != nil {
+				return nil, "", err
+			}
+			infos, bytes, nonzeros = append(infos, info), bytes+info.Bytes, nonzeros+info.NonZeros
+			n.Blocks[w.layer.block].Layers[w.layer.kind] = m
 		}
-		if info.Bytes != was.Bytes || info.NonZeros != was.Nonzeros || info.RelativeError != was.RelativeError {
+		if e := relativeError(infos); bytes != r.was.Bytes || nonzeros != r.was.Nonzeros || e != r.was.RelativeError {
 			return nil, "", fmt.Errorf("%s at %s has %d bytes and a relative error of %g, the run scored one with %d and %g: another version of finch compressed it, or it was fitted to another text",
-				info.Layer, was.Name, info.Bytes, info.RelativeError, was.Bytes, was.RelativeError)
+				sites[r.was.Site].Name, r.was.Name, bytes, e, r.was.Bytes, r.was.RelativeError)
 		}
-		n.Blocks[want[i].layer.block].Layers[want[i].layer.kind] = w
 	}
 	return n, hex.EncodeToString(keys.Sum(nil)), nil
+}
+
+// recorded is a level of a site as a run recorded it, and what it is of each layer.
+type recorded struct {
+	was    *store.Level
+	levels []wanted
 }

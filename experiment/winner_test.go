@@ -89,6 +89,21 @@ search = { generations = 1, offspring = 2, survivors = [1], tokens = [128], star
 		{"finchling bits", model.Builtin, small + "levels = [\"q4_0\", \"q8_0\"]\nbudget = { bits_per_weight = 6 }\ntarget = \"gguf\"", []string{"packed"}, []string{"gguf"}},
 		{"finchling joint", model.Builtin, small + "levels = [\"q4_0\", \"q8_0\", \"sparse-0.50+q4_0\", \"sparse-0.70\", \"drop\"]\nbudget = { bytes = \"5.5MB\" }\ntarget = \"packed\"",
 			[]string{"packed"}, nil},
+		{"finchling rules", model.Builtin, small + `levels = ["q4_0", "q5_0", "q8_0", "drop"]
+same = ["attn_q", "attn_k", "attn_v"]
+protect = ["blk.0.*", "attn_output", "blk.3.mlp"]
+levels_for = [{ layers = ["ffn_*"], levels = ["q4_0", "q4_1"] }, { layers = ["ffn_down"], levels = ["q6_k"] }]
+budget = { bytes = "8MB" }
+target = "packed"`, []string{"packed"}, nil},
+		{"folder rules", folder, `levels = ["q4_k", "q5_0", "q8_0"]
+same = [["attn_q", "attn_k", "attn_v"], ["ffn_*"]]
+protect = ["blk.1.*"]
+budget = { bytes = 250000 }`, []string{"packed"}, []string{"gguf"}},
+		{"folder ladder with rules", folder, `levels = { sparse = { step_weights = 256, count = 3 } }
+same = ["attn_q", "attn_k", "attn_v"]
+levels_for = [{ layers = ["ffn_down"], levels = ["f16", "sparse-0.50"] }]
+budget = { sparsity = 0.4 }
+target = "packed"`, []string{"packed"}, nil},
 		{"folder bits", folder, "levels = [\"q4_0\", \"q4_k\", \"f16\"]\nbudget = { bytes = 150000 }", []string{"packed"}, []string{"gguf"}},
 		{"folder ladder", folder, "levels = { sparse = { step_weights = 256, count = 3 } }\nbudget = { sparsity = 0.6 }", []string{"packed"}, []string{"gguf"}},
 		{"folder ladder sized to it", folder, "levels = { sparse = { count = 2 } }\nbudget = { sparsity = 0.6 }", []string{"packed"}, nil},

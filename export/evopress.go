@@ -74,7 +74,10 @@ func (t evopressFormat) number(w *kernels.Matrix) (int64, error) {
 	if t.p.StepWeights > 0 {
 		weights := int64(w.Rows) * int64(w.Cols)
 		above := weights - w.NonZeros() - LadderZeros(t.p.Center, 0, t.p.StepWeights, weights)
-		return int64(math.Round(float64(above) / float64(t.p.StepWeights))), nil
+		if above%t.p.StepWeights != 0 {
+			return 0, errors.New("it is on no step of the ladder of sparsities that others are on: EvoPress has no number for it")
+		}
+		return above / t.p.StepWeights, nil
 	}
 	if w.Mask != nil {
 		return 0, errors.New("it is sparse, and not on a ladder of sparsities: EvoPress has no number for it")

@@ -102,6 +102,14 @@ func TestEvoPressRefuses(t *testing.T) {
 			t.Errorf("%q: want %q, got %v", text, says, err)
 		}
 	}
+	// A layer beside a ladder of sparsities has no step that stands for it.
+	format, err := Open("evopress", m, Provenance{Center: 0.6, StepWeights: 256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := format.Files(&m.Network); err == nil || !strings.Contains(err.Error(), "blk.0.attn_q: it is on no step of the ladder") {
+		t.Errorf("a dense layer on a ladder: %v", err)
+	}
 }
 
 func FuzzParseEvoPress(f *testing.F) {

@@ -23,9 +23,10 @@ type annealing struct {
 }
 
 func newAnnealing(o *Operators, settings Settings, seed uint64) (Strategy, error) {
-	a := &annealing{steps: newSteps(), ops: o, settings: settings, seed: seed}
 	tokens := int64(settings.Tokens[0])
-	a.moves = int((settings.TotalTokens() - (1+annealingTrials)*tokens) / (2 * tokens))
+	moves := max(0, settings.TotalTokens()-(1+annealingTrials)*tokens) / (2 * tokens)
+	effort := Effort{Tokens: (1 + annealingTrials + 2*moves) * tokens, Generations: int(moves)}
+	a := &annealing{steps: newSteps(effort), ops: o, settings: settings, seed: seed, moves: int(moves)}
 	start := settings.Start.Genome
 	if start == nil {
 		start = o.Start(Rand(seed, 0, 0)).Levels

@@ -22,7 +22,7 @@ func newBrute(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 		return nil, fmt.Errorf("the space has more than the %d candidates that the tokens of evopress with these settings can score: raise generations, or lower the tokens of the last stage",
 			e.most)
 	}
-	s := newSteps()
+	s := newSteps(Effort{Tokens: int64(len(e.found)) * int64(settings.lastTokens())})
 	batch := Batch{Tokens: settings.lastTokens()}
 	for slot, g := range e.found {
 		batch.Candidates = append(batch.Candidates, s.candidate(0, slot, g, none.ID, "enumerated"))
@@ -33,8 +33,8 @@ func newBrute(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 
 // enumeration finds the feasible genomes that no single step up leaves feasible. It decides site after site, a gate before
 // its layers. Two individuals agree in what is decided; the rest is at its lowest in one, and at its dearest in the other.
-// If low is over a limit, no genome that follows is feasible; if a decided site of high can still go up, so it can in all that follow,
-// as far as dearer levels cost no less in any limit.
+// If low is over a limit, no genome that follows is feasible; if a decided site of high can still go up, so it can in all that follow.
+// Where limits pull apart, low counts with the least that the rest can cost of each, and whether a site can go up shows at the end.
 type enumeration struct {
 	low, high    *Individual
 	order        []int
@@ -45,6 +45,9 @@ type enumeration struct {
 // from goes through the choices of the n-th site and those after it; false if there are too many.
 func (e *enumeration) from(n int) bool {
 	if n == len(e.order) {
+		if e.low.ops.apart && e.room(e.low, n) {
+			return true
+		}
 		e.found = append(e.found, slices.Clone(e.low.Levels))
 		return len(e.found) <= e.most
 	}
@@ -64,7 +67,7 @@ func (e *enumeration) from(n int) bool {
 		} else {
 			e.high.put(i, uint8(level))
 		}
-		if e.low.fits() && !e.roomBefore(n+1) && !e.from(n+1) {
+		if e.mayFit(n+1) && (e.low.ops.apart || !e.room(e.high, n+1)) && !e.from(n+1) {
 			return false
 		}
 		e.low.rollback(lowest)
@@ -73,12 +76,31 @@ func (e *enumeration) from(n int) bool {
 	return true
 }
 
-// roomBefore says whether one of the first n sites of high can go up.
-func (e *enumeration) roomBefore(n int) bool {
+// mayFit says whether low is within the limits, or can come within them by the sites from the n-th on.
+func (e *enumeration) mayFit(n int) bool {
+	if e.low.fits() || !e.low.ops.apart {
+		return e.low.fits()
+	}
+	for c, k := range e.low.Space.Constraints {
+		least := e.low.cost[c]
+		for _, i := range e.order[n:] {
+			if site := &e.low.Space.Sites[i]; e.low.isLayer(i) && e.low.Space.active(e.low.Levels, i) {
+				least -= site.Levels[0].Costs[c] - site.cheapest(c)
+			}
+		}
+		if least > k.Limit {
+			return false
+		}
+	}
+	return true
+}
+
+// room says whether one of the first n sites of an individual can go up.
+func (e *enumeration) room(ind *Individual, n int) bool {
 	for _, i := range e.order[:n] {
-		mark := len(e.high.log)
-		if e.high.raiseFits(i) || e.high.keepFits(i) {
-			e.high.rollback(mark)
+		mark := len(ind.log)
+		if ind.raiseFits(i) || ind.keepFits(i) {
+			ind.rollback(mark)
 			return true
 		}
 	}

@@ -39,15 +39,19 @@ func enumerate(t *testing.T, space *Space) (all []string) {
 func TestBruteEnumeratesAll(t *testing.T) {
 	spaces := []*Space{depthSpace(4, 1, 2), intSpace(4, 3.5), attentionSpace(10, 3)}
 	rng := rand.New(rand.NewPCG(1, 2))
-	for len(spaces) < 60 {
+	for len(spaces) < 100 {
 		space := randomSpace(rng)
-		space.Constraints = space.Constraints[:1] // dearer levels cost no less in it
+		constraints := len(space.Constraints)
+		if len(spaces) < 60 {
+			constraints = 1 // dearer levels cost no less in it
+		}
+		space.Constraints = space.Constraints[:constraints]
 		combinations := 1
 		for i := range space.Sites {
 			levels := space.Sites[i].Levels
 			combinations *= len(levels)
 			for l := range levels {
-				levels[l].Costs = levels[l].Costs[:1]
+				levels[l].Costs = levels[l].Costs[:constraints]
 			}
 			if combinations > 20000 {
 				break

@@ -1,107 +1,98 @@
 package search
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// climber is an individual whose predicted loss is kept up to date.
+// climber is an individual whose predicted fitness is kept up to date.
 type climber struct {
 	*Individual
-	s *surrogate
+	model *surrogate
 
-	x, ax []float64 // amplitudes, and A·x
-	value float64   // predicted
-	taboo []bool    // sites that are not to be moved back
+	d, x  []float64 // damage and amplitude of each site at its level
+	ax    []float64 // A·x
+	value float64   // m(Levels)
+	taboo []bool    // sites that repair leaves alone
 }
 
 func (s *surrogate) climber(ind *Individual) *climber {
-	c := &climber{Individual: ind, s: s, taboo: make([]bool, len(ind.Levels))}
-	c.x, c.value = s.amplitudes(ind.Levels)
-	c.ax = make([]float64, len(c.x))
+	n := len(ind.Levels)
+	c := &climber{
+		Individual: ind, model: s,
+		d: make([]float64, n), x: make([]float64, n), ax: make([]float64, n), taboo: make([]bool, n),
+	}
+	for i := range n {
+		c.d[i], c.x[i] = s.at(ind.Levels, i)
+		c.value += c.d[i]
+	}
 	if s.a != nil {
-		for i := range c.ax {
-			c.ax[i] = dot(s.a[i*len(c.x):(i+1)*len(c.x)], c.x)
+		for i := range n {
+			c.ax[i] = dot(s.a[i*n:(i+1)*n], c.x)
 		}
 		c.value += dot(c.x, c.ax)
 	}
 	return c
 }
 
+// clone copies a climber, without what is taboo.
 func (c *climber) clone() *climber {
-	d := *c
-	d.Individual = c.Individual.Clone()
-	d.x, d.ax = append([]float64(nil), c.x...), append([]float64(nil), c.ax...)
-	d.taboo = make([]bool, len(c.taboo))
-	return &d
+	return &climber{
+		Individual: c.Individual.Clone(), model: c.model,
+		d: slices.Clone(c.d), x: slices.Clone(c.x), ax: slices.Clone(c.ax), value: c.value, taboo: make([]bool, len(c.taboo)),
+	}
 }
 
-// shift is a site whose amplitude has changed.
-type shift struct {
-	site int
-	by   float64
+// moved are the sites that were put since the log had this length, each once.
+func (c *climber) moved(mark int) []int {
+	var sites []int
+	for _, change := range c.log[mark:] {
+		if !slices.Contains(sites, change.site) {
+			sites = append(sites, change.site)
+		}
+	}
+	return sites
 }
 
-// since says what the puts since the log had this length change in the prediction.
-func (c *climber) since(mark int) (shifts []shift, difference float64) {
-	n := len(c.x)
-	for k := mark; k < len(c.log); k++ {
-		i := c.log[k].site
-		seen := false
-		for _, s := range shifts {
-			seen = seen || s.site == i
-		}
-		if seen {
-			continue
-		}
-		damage, amplitude := c.s.at(c.Levels, i)
-		was := c.before(mark, i)
-		difference += damage - was
-		shifts = append(shifts, shift{i, amplitude - c.x[i]})
+// harm is by how much the puts since the log had this length raise the prediction.
+func (c *climber) harm(mark int) float64 {
+	sites := c.moved(mark)
+	shifts := make([]float64, len(sites)) // of amplitudes
+	sum := 0.0
+	for k, i := range sites {
+		damage, amplitude := c.model.at(c.Levels, i)
+		shifts[k] = amplitude - c.x[i]
+		sum += damage - c.d[i]
 	}
-	if c.s.a == nil {
-		return shifts, difference
+	if c.model.a == nil {
+		return sum
 	}
-	for _, s := range shifts {
-		difference += 2 * s.by * c.ax[s.site]
-		for _, t := range shifts {
-			difference += s.by * t.by * c.s.a[s.site*n+t.site]
+	for k, i := range sites { // (x+s)ᵀA(x+s) − xᵀAx = 2sᵀAx + sᵀAs
+		sum += 2 * shifts[k] * c.ax[i]
+		for l, j := range sites {
+			sum += shifts[k] * shifts[l] * c.model.a[i*len(c.x)+j]
 		}
 	}
-	return shifts, difference
+	return sum
 }
 
-// before is the damage of site i before the puts since the log had this length.
-func (c *climber) before(mark, i int) float64 {
-	level := func(site int) uint8 {
-		for k := mark; k < len(c.log); k++ {
-			if c.log[k].site == site {
-				return c.log[k].old
-			}
-		}
-		return c.Levels[site]
-	}
-	if gate := c.Space.Sites[i].Gate; gate >= 0 && level(gate) == Drop {
-		return 0
-	}
-	return c.s.d[i][level(i)]
-}
-
-// commit makes the puts since the log had this length part of the prediction.
+// commit takes note of the puts since the log had this length.
 func (c *climber) commit(mark int) {
-	shifts, difference := c.since(mark)
-	n := len(c.x)
-	for _, s := range shifts {
-		c.x[s.site] += s.by
-		if c.s.a != nil {
+	c.value += c.harm(mark)
+	for _, i := range c.moved(mark) {
+		damage, amplitude := c.model.at(c.Levels, i)
+		if shift := amplitude - c.x[i]; c.model.a != nil && shift != 0 {
 			for j := range c.ax {
-				c.ax[j] += s.by * c.s.a[s.site*n+j]
+				c.ax[j] += shift * c.model.a[i*len(c.x)+j]
 			}
 		}
+		c.d[i], c.x[i] = damage, amplitude
 	}
-	c.value += difference
 	c.log = c.log[:mark]
 }
 
-// wander goes so many kicks from here, each repaired to the budget by the steepest steps; of the later ones those are kept that are
-// predicted to be better. It returns nil if there is no way.
+// wander goes so many kicks from here, of which, after the first, those stay that are predicted to be better. It returns nil if there is no
+// way.
 func (c *climber) wander(kicks int, rng Random) *climber {
 	at := c
 	for range kicks {
@@ -116,7 +107,7 @@ func (c *climber) wander(kicks int, rng Random) *climber {
 	return at
 }
 
-// kick changes one or two sites at random and repairs the budget at others.
+// kick changes one or two sites at random, and repairs the budget at others.
 func (c *climber) kick(rng Random) bool {
 	for range 1 + rng.IntN(2) {
 		i := pick(rng, len(c.Levels), func(i int) bool { return !c.taboo[i] && c.canFlip(i) })
@@ -125,35 +116,44 @@ func (c *climber) kick(rng Random) bool {
 		}
 		mark := len(c.log)
 		joint{}.flip(c.Individual, i, rng)
-		c.taboo[i] = true
 		c.commit(mark)
+		c.taboo[i] = true
 	}
-	if !c.descend() {
-		return false
-	}
-	c.ascend()
+	c.repair(rng)
 	return true
 }
 
-// descend takes steps down until every limit holds, always the one of the least predicted harm for what it saves.
+// repair brings the individual within the limits and spends what is left by the best predicted steps, or at random where single steps
+// do not lead there.
+func (c *climber) repair(rng Random) {
+	if !c.descend() {
+		mark := len(c.log)
+		c.ops.axis.repair(c.Individual, rng)
+		c.commit(mark)
+	}
+	c.ascend()
+}
+
+// descend takes steps down until every limit holds, always the one of the least harm for what it saves. It gives up, with false, where
+// no step saves anything.
 func (c *climber) descend() bool {
 	for !c.fits() {
 		best, least := -1, math.Inf(1)
+		over := c.excess()
 		for i := range c.Levels {
-			if c.taboo[i] || !c.kept(i) && !c.canLower(i) {
+			if c.taboo[i] {
 				continue
 			}
-			saved := c.relief(i)
+			saved := c.relief(i, over)
 			if saved <= 0 {
 				continue
 			}
 			mark := len(c.log)
 			c.stepDown(i)
-			_, harm := c.since(mark)
-			c.rollback(mark)
-			if harm/saved < least {
-				best, least = i, harm/saved
+			if price := c.harm(mark) / saved; price < least {
+				best, least = i, price
 			}
+			c.rollback(mark)
 		}
 		if best < 0 {
 			return false
@@ -165,20 +165,17 @@ func (c *climber) descend() bool {
 	return true
 }
 
-// ascend takes steps up while any fits that is predicted to help, always the one that helps most for what it costs.
+// ascend takes steps up while any fits that is predicted to help, always the one that helps most for what it costs, and others only while
+// more is unused than an individual may leave.
 func (c *climber) ascend() {
 	for {
 		best, most := -1, math.Inf(-1)
 		for i := range c.Levels {
-			if c.taboo[i] {
-				continue
-			}
 			mark, cost := len(c.log), c.cost[0]
-			if !c.raiseFits(i) && !c.keepFits(i) {
+			if c.taboo[i] || !c.raiseFits(i) && !c.keepFits(i) {
 				continue
 			}
-			_, harm := c.since(mark)
-			if value := -harm / max(1, float64(c.cost[0]-cost)); value > most {
+			if value := worthwhile(-c.harm(mark), c.cost[0]-cost); value > most {
 				best, most = i, value
 			}
 			c.rollback(mark)

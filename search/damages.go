@@ -32,7 +32,7 @@ func newSeparable(o *Operators, settings Settings, operator string, solve func(*
 	if err != nil {
 		return nil, err
 	}
-	s := newSteps()
+	s := newSteps(settings.measuring(len(plan)+1, tokens))
 	s.ask(Batch{Tokens: tokens, Candidates: s.probes(o, plan), Probe: true}, func(_ []Candidate, fitness []float64) {
 		s.propose(settings, 1, solve(o, measured(o, plan, fitness)), operator)
 	})
@@ -98,6 +98,11 @@ func (s Settings) affordable(candidates int, what string) (int, error) {
 	return most, nil
 }
 
+// measuring is the effort of scoring so many measurements on so many tokens each, and then one candidate.
+func (s Settings) measuring(count, tokens int) Effort {
+	return Effort{Tokens: int64(count)*int64(tokens) + int64(s.lastTokens())}
+}
+
 // sublayer is the damage that the layers of a gate do at their levels.
 func (d damages) sublayer(ind *Individual, gate int) float64 {
 	sum := 0.0
@@ -105,84 +110,4 @@ func (d damages) sublayer(ind *Individual, gate int) float64 {
 		sum += d[layer][ind.Levels[layer]]
 	}
 	return sum
-}
-
-// lower takes the step down of the least damage for what it saves, a level of a layer or a whole sublayer, until every
-// limit holds.
-func (d damages) lower(ind *Individual) {
-	for !ind.fits() {
-		best, least := -1, math.Inf(1)
-		for i := range ind.Levels {
-			var harm float64
-			switch {
-			case ind.kept(i):
-				harm = d[i][Drop] - d.sublayer(ind, i)
-			case ind.canLower(i):
-				harm = d[i][ind.Levels[i]-1] - d[i][ind.Levels[i]]
-			default:
-				continue
-			}
-			if saved := ind.relief(i); saved > 0 && harm/saved < least {
-				best, least = i, harm/saved
-			}
-		}
-		if best < 0 { // costs other than the first need not fall with every step: on past such steps
-			ind.lowerToBudget(Rand(0, 0, 0))
-			return
-		}
-		ind.stepDown(best)
-	}
-}
-
-func (ind *Individual) stepDown(i int) {
-	if ind.kept(i) {
-		ind.drop(i)
-	} else {
-		ind.put(i, ind.Levels[i]-1)
-	}
-}
-
-// relief is how much a step down at site i takes off the violated limits, each in proportion to its excess.
-func (ind *Individual) relief(i int) float64 {
-	mark := len(ind.log)
-	before := slices.Clone(ind.cost)
-	ind.stepDown(i)
-	sum := 0.0
-	for c, k := range ind.Space.Constraints {
-		if over := before[c] - k.Limit; over > 0 {
-			sum += float64(before[c]-ind.cost[c]) / float64(over)
-		}
-	}
-	ind.rollback(mark)
-	return sum
-}
-
-// raise takes the step up that heals most for what it costs while any fits, and goes on with steps that heal nothing
-// only while more is unused than an individual may leave.
-func (d damages) raise(ind *Individual) {
-	for {
-		best, most := -1, math.Inf(-1)
-		for i := range ind.Levels {
-			mark, cost := len(ind.log), ind.cost[0]
-			was := ind.Levels[i]
-			if !ind.raiseFits(i) && !ind.keepFits(i) {
-				continue
-			}
-			heals := d[i][was] - d[i][ind.Levels[i]]
-			if ind.ops.gate[i] {
-				heals -= d.sublayer(ind, i)
-			}
-			// A step that costs nothing is taken or not for what it heals alone.
-			if value := heals / max(1, float64(ind.cost[0]-cost)); value > most {
-				best, most = i, value
-			}
-			ind.rollback(mark)
-		}
-		if best < 0 || most <= 0 && !ind.wasteful() {
-			return
-		}
-		if !ind.raiseFits(best) {
-			ind.keepFits(best)
-		}
-	}
 }

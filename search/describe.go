@@ -8,6 +8,9 @@ import (
 // describedChanges bounds how many changes a description spells out.
 const describedChanges = 4
 
+// Describe says how a child differs from its parent, which are genomes of one space: what Candidate.Operator holds of a mutation.
+func (o *Operators) Describe(parent, child Genome) string { return describe(o.space, parent, child) }
+
 // describe says how a child differs from its parent: "blk.3.attn_q q4_k>q3_k, blk.7.mlp keep>drop, +2 more". Layers that
 // come or go with their gate are not counted.
 func describe(space *Space, parent, child Genome) string {

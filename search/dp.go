@@ -21,9 +21,7 @@ func newDPLocal(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 	if settings.LocalErrors == nil {
 		return nil, errors.New("the local errors of levels are not known, or sublayers have none: leave the level drop out")
 	}
-	s := newSteps()
-	s.propose(settings, 0, solveDP(o, settings.LocalErrors), "dp-local")
-	return s, nil
+	return scoredOnce(settings, solveDP(o, settings.LocalErrors), "dp-local"), nil
 }
 
 func solveDP(o *Operators, d damages) *Individual {

@@ -114,3 +114,7 @@ func (e *evopress) Tell(fitness []float64) {
 }
 
 func (e *evopress) Best() Candidate { return e.parent }
+
+func (e *evopress) Effort() Effort {
+	return Effort{Tokens: e.settings.TotalTokens(), Generations: e.settings.Generations}
+}

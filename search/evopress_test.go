@@ -233,7 +233,11 @@ func TestEvoPressProtocol(t *testing.T) {
 func TestAskRepeatsUntilTold(t *testing.T) {
 	for _, method := range Methods() {
 		space := intSpace(6, 3.5)
-		if axes := axesOf[method.Name]; axes != nil && !slices.Contains(axes, Bits) {
+		switch axes := axesOf[method.Name]; {
+		case axes == nil || slices.Contains(axes, Bits):
+		case slices.Contains(axes, Sparsity):
+			space = sparsitySpace(2, 2)
+		default:
 			space = depthSpace(4, 1, 2) // which brute enumerates, too
 		}
 		s := mustNew(t, method.Name, space, withImportance(space), 1)

@@ -1,12 +1,15 @@
 package search
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 const (
 	// tries is how many proposals each child is the best of, by prediction.
 	tries = 4
-	// maxKicks is how many kicks the boldest children are away from their parent; others are 1, 2, 4, … away.
-	maxKicks = 8
+	// boldness: children are up to 1, 2, 4, … 2^(boldness−1) kicks away from their parent, in turn.
+	boldness = 8
 	// surveysInARow, at most, as long as each gives a better parent.
 	surveysInARow = 4
 	// patience is how many generations without a better parent end in a survey of it.
@@ -34,6 +37,7 @@ type finch struct {
 	noise      noise
 	trust      trust
 	parent     Candidate
+	naive      []Candidate
 	scored     map[string]Candidate // by genome
 	generation int
 	left       int64 // tokens
@@ -43,29 +47,57 @@ type finch struct {
 }
 
 func newFinch(o *Operators, settings Settings, seed uint64) (Strategy, error) {
+	tokens, last := int64(settings.Tokens[0]), int64(settings.lastTokens())
+	total := settings.TotalTokens()
+	generation := int64(settings.Offspring+1)*tokens + int64(settings.Survivors[0]+1)*last
 	f := &finch{
-		steps: newSteps(), ops: o, settings: settings, seed: seed,
-		scored: map[string]Candidate{}, left: settings.TotalTokens(), surveyed: none.ID,
+		steps: newSteps(Effort{Tokens: total, Generations: int(total / generation)}), ops: o, settings: settings, seed: seed,
+		scored: map[string]Candidate{}, left: total, surveyed: none.ID,
+	}
+	naive, operator, err := o.naive(settings)
+	if err != nil {
+		return nil, err
 	}
 	plan := o.coarseProbes()
-	if tokens := int64(len(plan)+1)*int64(settings.Tokens[0]) + int64(settings.lastTokens()); tokens > f.left {
-		_, err := settings.affordable(len(plan)+1, "measurements of single sites")
-		return nil, err
+	const starts = 3 // at most
+	if needed := int64(len(plan)+1)*tokens + starts*last; needed > total {
+		return nil, fmt.Errorf("%d measurements of single sites and %d starts need %d tokens, and evopress with these settings would spend %d: raise generations or offspring, or lower the tokens of the first stage",
+			len(plan)+1, starts, needed, total)
 	}
 	f.batch(Batch{Tokens: settings.Tokens[0], Candidates: f.probes(o, plan), Probe: true}, func(_ []Candidate, fitness []float64) {
 		d := measured(o, plan, fitness)
 		f.model = newSurrogate(o, d)
-		start := f.candidate(0, f.proposed, solveDP(o, d).Levels, none.ID, "start")
-		f.batch(Batch{Stage: 1, Tokens: settings.lastTokens(), Candidates: []Candidate{start}}, func(candidates []Candidate, fitness []float64) {
+		f.startAt(solveDP(o, d).Levels, "dp")
+		f.startAt(naive.Levels, operator)
+		if g := settings.Start.Genome; g != nil {
+			f.startAt(o.space.Canonical(g), "start")
+		}
+		f.batch(Batch{Stage: 1, Tokens: settings.lastTokens(), Candidates: f.naive}, func(candidates []Candidate, fitness []float64) {
 			f.choose(candidates, fitness)
 			f.parent = f.best
-			f.scored[string(f.parent.Genome)] = f.parent
-			f.noise.expect(fitness[0])
+			for i, c := range candidates {
+				if c.ID == f.parent.ID {
+					f.noise.expect(fitness[i])
+				}
+			}
 			f.next()
 		})
 	})
 	return f, nil
 }
+
+// startAt adds a start, unless it is there.
+func (f *finch) startAt(g Genome, operator string) {
+	if _, ok := f.scored[string(g)]; !ok {
+		c := f.candidate(0, f.proposed, g, none.ID, operator)
+		f.scored[string(g)] = c
+		f.naive = append(f.naive, c)
+	}
+}
+
+// Naive are the allocations that it began with: of the least sum of measured damages, the uniform baseline, and
+// the warm start if there is one.
+func (f *finch) Naive() []Candidate { return f.naive }
 
 // batch asks for scores if the tokens suffice; else the search ends.
 func (f *finch) batch(b Batch, then func([]Candidate, []float64)) {
@@ -77,6 +109,9 @@ func (f *finch) batch(b Batch, then func([]Candidate, []float64)) {
 
 // next begins another generation.
 func (f *finch) next() {
+	if f.generation == f.effort.Generations {
+		return
+	}
 	f.generation++
 	better := f.parent.ID != f.surveyed
 	if better && (f.surveys < surveysInARow && f.stalled == 0 || f.stalled >= patience) {
@@ -84,7 +119,7 @@ func (f *finch) next() {
 		return
 	}
 	f.surveys = surveysInARow // until patience is at its end
-	f.breed()
+	f.breed(0, 0)
 }
 
 // survey scores the parent's neighbours.
@@ -105,10 +140,13 @@ func (f *finch) survey() {
 		local := localDamages(f.ops, f.parent.Genome, plan, fitness)
 		target := solveDP(f.ops, local).Levels
 		steep := newSurrogate(f.ops, local)
-		f.compete(len(plan), 1, func(slot int) Genome {
+		first := len(plan)
+		if !f.compete(first, 1, func(slot int) Genome {
 			share := 1 / float64(1+slot%4)
-			return f.towards(target, share, steep, Rand(f.seed, f.generation, len(plan)+slot))
-		})
+			return f.towards(target, share, steep, Rand(f.seed, f.generation, first+slot))
+		}) {
+			f.breed(first, 1)
+		}
 	})
 }
 
@@ -130,23 +168,19 @@ func (f *finch) towards(target Genome, share float64, model *surrogate, rng Rand
 	}
 	ind.log = ind.log[:0]
 	c := model.climber(ind)
-	if !c.descend() {
-		return nil
-	}
-	c.ascend()
+	c.repair(rng)
 	return c.Levels
 }
 
-// breed scores offspring that the surrogate finds promising.
-func (f *finch) breed() {
+// breed scores offspring that the surrogate finds promising. The search ends if there are none.
+func (f *finch) breed(firstSlot, stage int) {
 	f.model.fit()
 	parent := f.model.climber(f.ops.individual(f.parent.Genome).Clone())
-	f.compete(0, 0, func(slot int) Genome {
-		rng := Rand(f.seed, f.generation, slot)
-		kicks := 1 << (slot % 8)
+	f.compete(firstSlot, stage, func(slot int) Genome {
+		rng := Rand(f.seed, f.generation, firstSlot+slot)
 		var best *climber
 		for range tries {
-			c := parent.wander(min(kicks, maxKicks), rng)
+			c := parent.wander(1<<(slot%boldness), rng)
 			if c != nil && (best == nil || c.value < best.value) {
 				best = c
 			}
@@ -158,8 +192,9 @@ func (f *finch) breed() {
 	})
 }
 
-// compete scores λ children beside their parent, and then the best of them again. Slots and stages are counted from the first.
-func (f *finch) compete(firstSlot, stage int, child func(slot int) Genome) {
+// compete scores λ children beside their parent, and then the best of them again. Slots and stages are counted from the first. It
+// does nothing, with false, if there are no children.
+func (f *finch) compete(firstSlot, stage int, child func(slot int) Genome) bool {
 	candidates := []Candidate{f.parent}
 	seen := map[string]bool{string(f.parent.Genome): true}
 	for slot := range f.settings.Offspring {
@@ -176,10 +211,7 @@ func (f *finch) compete(firstSlot, stage int, child func(slot int) Genome) {
 		candidates = append(candidates, c)
 	}
 	if len(candidates) == 1 {
-		if f.stalled++; f.stalled < 2*patience {
-			f.next()
-		}
-		return
+		return false
 	}
 	tokens := f.settings.Tokens[0]
 	f.batch(Batch{Generation: f.generation, Stage: stage, Tokens: tokens, Candidates: candidates}, func(candidates []Candidate, fitness []float64) {
@@ -191,6 +223,7 @@ func (f *finch) compete(firstSlot, stage int, child func(slot int) Genome) {
 		race := append(fittest(candidates[1:], fitness[1:], f.settings.Survivors[0]), f.parent)
 		f.decide(stage+1, race, excess)
 	})
+	return true
 }
 
 // decide scores the parent, which comes last, and the best children on a slice of the last stage's length. The next parent is the one

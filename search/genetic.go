@@ -27,11 +27,12 @@ type genetic struct {
 }
 
 func newGenetic(o *Operators, settings Settings, seed uint64) (Strategy, error) {
-	g := &genetic{steps: newSteps(), ops: o, settings: settings, seed: seed}
 	one, last := int64(settings.Offspring)*int64(settings.Tokens[0]), int64(settings.lastTokens())
 	left := settings.TotalTokens() - one
-	g.finalists = int(min(finalists, left/last))
-	g.generations = int((left - int64(g.finalists)*last) / one)
+	final := min(finalists, left/last)
+	generations := (left - final*last) / one
+	effort := Effort{Tokens: (1+generations)*one + final*last, Generations: int(generations)}
+	g := &genetic{steps: newSteps(effort), ops: o, settings: settings, seed: seed, generations: int(generations), finalists: int(final)}
 	seen := make(map[string]bool)
 	var population []Candidate
 	if warm := settings.Start.Genome; warm != nil {

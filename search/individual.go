@@ -51,10 +51,12 @@ func (ind *Individual) Crossover(other *Individual, rng Random) {
 	}
 }
 
+// exchange is for good, and leaves nothing in the logs.
 func (ind *Individual) exchange(other *Individual, i int) {
-	mine, theirs := ind.Levels[i], other.Levels[i]
-	ind.put(i, theirs)
-	other.put(i, mine)
+	if mine, theirs := ind.Levels[i], other.Levels[i]; mine != theirs {
+		ind.replace(i, theirs)
+		other.replace(i, mine)
+	}
 }
 
 // Clone copies an individual; the two share nothing that changes.

@@ -43,6 +43,7 @@ func (j joint) mutate(ind *Individual, flips int, rng Random) {
 }
 
 func (joint) repair(ind *Individual, rng Random) {
+	ind.dropToCounts(rng)
 	ind.lowerToBudget(rng)
 	ind.spend(rng)
 }

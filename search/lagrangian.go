@@ -10,8 +10,9 @@ const (
 	priceExponents = 200
 	// bisections halves that range until prices differ in their last digits only.
 	bisections = 64
-	// priceRounds is how often the price of each limit is set in turn; one does where no site counts in two limits.
-	priceRounds = 2
+	// priceRounds is how often the price of each limit is set in turn; one does where no site counts in two limits, and more where
+	// what one limit makes cheap the other makes dear.
+	priceRounds, apartRounds = 2, 16
 )
 
 // newLagrangian puts a price on the cost of each limit and lets every site take the level of the least damage and price
@@ -21,7 +22,11 @@ const (
 func newLagrangian(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 	return newSeparable(o, settings, "lagrangian", func(o *Operators, d damages) *Individual {
 		prices := make([]float64, len(o.space.Constraints))
-		for range priceRounds {
+		rounds := priceRounds
+		if o.apart {
+			rounds = apartRounds
+		}
+		for range rounds {
 			for c := range prices {
 				prices[c] = d.price(o, prices, c)
 			}

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -29,25 +30,29 @@ type axis interface {
 type Operators struct {
 	space   *Space
 	axis    axis
-	gate    []bool  // whether a site is a gate [sites]
-	layers  [][]int // the layers of each gate [sites], nil for others
-	base    uniform // the dearest that fits, or else the cheapest; a layer that comes back takes its level from here
-	ceil    uniform // the next dearer, or base if there is none
-	minStep int64   // the least positive step in the first constraint: with less slack nothing can be raised
+	gate    []bool    // whether a site is a gate [sites]
+	layers  [][]int   // the layers of each gate [sites], nil for others
+	uniform []uniform // from the cheapest
+	base    uniform   // the dearest that fits, or else the cheapest; a layer that comes back takes its level from here
+	ceil    uniform   // the next dearer, or base if there is none
+	minStep int64     // the least positive step in the first constraint: with less slack nothing can be raised
+	counts  []int     // the constraints that no layer counts in, such as the number of sublayers
+	apart   bool      // Space.pullApart
+	haven   Genome    // if apart: within all limits
 }
 
 // NewOperators chooses the operators of an axis ("": DetectAxis) for a space that Space.Validate accepts. group is the
 // rule of the bits axis for which layers may swap: "size" (default), "name" or "none".
 func NewOperators(space *Space, axis, group string) (*Operators, error) {
-	if err := space.Validate(); err != nil {
+	o, err := newOperators(space)
+	if err != nil {
 		return nil, err
 	}
-	o := &Operators{space: space}
-	o.index()
 	if axis == "" {
 		axis = DetectAxis(space)
 	}
-	o.base, o.ceil = o.startingLevels(axis)
+	o.uniform = startingLevels(space, axis)
+	o.bracket()
 	switch axis {
 	case Depth:
 		if !slices.Contains(o.gate, true) {
@@ -66,6 +71,22 @@ func NewOperators(space *Space, axis, group string) (*Operators, error) {
 		o.axis = joint{}
 	default:
 		return nil, fmt.Errorf("unknown axis %q: write one of %s, %s, %s, %s", axis, Depth, Sparsity, Bits, Joint)
+	}
+	return o, nil
+}
+
+// newOperators is what all axes share. That its space has a genome within all limits is certain: where they do not pull apart, it is
+// the lowest.
+func newOperators(space *Space) (*Operators, error) {
+	if err := space.validate(); err != nil {
+		return nil, err
+	}
+	o := &Operators{space: space, apart: space.pullApart()}
+	o.index()
+	if o.apart {
+		if o.haven = o.findHaven(); o.haven == nil {
+			return nil, errors.New("no feasible genome was found: each limit can be met by itself, and not all of them at once: raise one, or add levels that are cheap in all")
+		}
 	}
 	return o, nil
 }
@@ -97,7 +118,7 @@ func DetectAxis(space *Space) string {
 	return Bits
 }
 
-// index derives what the operators look up: gates, their layers, and the least step.
+// index derives what the operators look up: gates, their layers, the least step, and limits on gates alone.
 func (o *Operators) index() {
 	sites := o.space.Sites
 	o.gate = make([]bool, len(sites))
@@ -121,6 +142,12 @@ func (o *Operators) index() {
 	for i, isGate := range o.gate {
 		if isGate {
 			o.leastStep(lowest[i])
+		}
+	}
+	for c := range o.space.Constraints {
+		costs := func(level Level) bool { return level.Costs[c] > 0 }
+		if !slices.ContainsFunc(sites, func(site Site) bool { return !site.IsGate() && slices.ContainsFunc(site.Levels, costs) }) {
+			o.counts = append(o.counts, c)
 		}
 	}
 }
@@ -164,28 +191,62 @@ func (o *Operators) draw(from func(*Individual, Random), rng Random) *Individual
 	return ind
 }
 
-// startingLevels finds the uniform genomes just below and above the budget. Ladders of sparsity are compared by position
-// where they are equally long: names of equal rank may differ in their last digit from one layer size to another.
-func (o *Operators) startingLevels(axis string) (base, ceil uniform) {
-	all := uniforms(o.space)
-	if axis == Sparsity && equallyLong(o.space) {
-		all = positions(o.space)
+// under are the same operators with a lower limit of the first constraint, which the cheapest genome must meet. Where limits pull apart
+// and none is found within it, genomes are within the limits of o.
+func (o *Operators) under(limit int64) *Operators {
+	smaller := *o
+	smaller.space = &Space{Sites: o.space.Sites, Constraints: slices.Clone(o.space.Constraints)}
+	smaller.space.Constraints[0].Limit = limit
+	smaller.bracket()
+	return &smaller
+}
+
+// startingLevels lists the uniform genomes that searches start at. Ladders of sparsity are compared by position where they are
+// equally long: names of equal rank may differ in their last digit from one layer size to another.
+func startingLevels(space *Space, axis string) []uniform {
+	if axis == Sparsity && equallyLong(space) {
+		return positions(space)
 	}
+	return uniforms(space)
+}
+
+// bracket finds the uniform genomes just below and above the budget.
+func (o *Operators) bracket() {
+	all := o.uniform
 	fitting := -1
 	for k, u := range all {
-		if o.space.within(o.space.Cost(u.genome)) {
+		if o.admits(&u) {
 			fitting = k
 		}
 	}
 	if fitting < 0 {
-		return all[0], all[0]
+		near := all[0]
+		if o.apart {
+			near = slices.MinFunc(all, func(a, b uniform) int {
+				return cmp.Compare(o.individual(a.genome).violation(), o.individual(b.genome).violation())
+			})
+		}
+		o.base, o.ceil = near, near
+		return
 	}
+	o.base, o.ceil = all[fitting], all[fitting]
 	for _, u := range all[fitting+1:] {
-		if u.cost > all[fitting].cost {
-			return all[fitting], u
+		if u.costs[0] > o.base.costs[0] {
+			o.ceil = u
+			return
 		}
 	}
-	return all[fitting], all[fitting]
+}
+
+// admits says whether a uniform genome is within the limits once as many sublayers are dropped as the limits on their number demand: which
+// ones makes little difference to the rest.
+func (o *Operators) admits(u *uniform) bool {
+	if len(o.counts) == 0 {
+		return o.space.within(u.costs)
+	}
+	ind := o.individual(slices.Clone(u.genome))
+	ind.dropCounted(o.gates())
+	return ind.fits()
 }
 
 // assign moves an individual to another canonical genome.

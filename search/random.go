@@ -5,7 +5,7 @@ package search
 func newRandom(o *Operators, settings Settings, seed uint64) (Strategy, error) {
 	tokens := settings.lastTokens()
 	n := max(1, int(settings.TotalTokens()/int64(tokens)))
-	s := newSteps()
+	s := newSteps(Effort{Tokens: int64(n) * int64(tokens)})
 	batch := Batch{Tokens: tokens}
 	seen := make(map[string]bool)
 	for slot := range n {

@@ -93,7 +93,7 @@ func TestWhatDepthMethodsNeed(t *testing.T) {
 		if _, err := New(test.method, space, test.settings, 1); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.method, err, test.want)
 		}
-		if err := Check(test.method, space, Settings{}); err != nil {
+		if _, err := Check(test.method, space, Settings{}); err != nil {
 			t.Errorf("%s is refused before anything is measured: %v", test.method, err)
 		}
 	}

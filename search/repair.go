@@ -35,8 +35,14 @@ func pick(rng Random, n int, ok func(i int) bool) int {
 }
 
 // lowerToBudget lowers random sites, one level at a time, until every limit holds. Layers go first; a sublayer is
-// dropped only if no layer can help. It ends, because the genome at the bottom is feasible (Space.Validate).
+// dropped only if no layer can help. It ends, because the genome at the bottom is feasible (newOperators).
 func (ind *Individual) lowerToBudget(rng Random) {
+	if ind.ops.apart {
+		if !ind.settle(rng) {
+			ind.assign(ind.ops.haven)
+		}
+		return
+	}
 	n := len(ind.Levels)
 	for !ind.fits() {
 		if i := pick(rng, n, func(i int) bool { return ind.canLower(i) && ind.lowerHelps(i) }); i >= 0 {
@@ -44,7 +50,7 @@ func (ind *Individual) lowerToBudget(rng Random) {
 		} else if i := pick(rng, n, func(i int) bool { return ind.kept(i) && ind.dropHelps(i) }); i >= 0 {
 			ind.drop(i)
 		} else if i := pick(rng, n, ind.canLower); i >= 0 {
-			// A cost other than the first need not rise with the level: go on past such a step.
+			// A cost other than the first may stay as it is for a step: go on past it.
 			ind.put(i, ind.Levels[i]-1)
 		} else {
 			panic("search: the lowest genome is not feasible: call Space.Validate first")
@@ -103,7 +109,7 @@ func (ind *Individual) spend(rng Random) {
 	}
 	for ind.wasteful() {
 		// The predicates leave their trial in place when it fits, so a pick is also the move.
-		if pick(rng, n, ind.raiseFits) < 0 && pick(rng, n, ind.keepFits) < 0 {
+		if pick(rng, n, ind.raiseFits) < 0 && pick(rng, n, ind.keepFits) < 0 && !(ind.ops.apart && pick(rng, n, ind.jumpFits) >= 0) {
 			return
 		}
 	}
@@ -127,6 +133,26 @@ func (ind *Individual) raiseFits(i int) bool {
 	}
 	ind.rollback(mark)
 	return false
+}
+
+// dropCounted drops sublayers in an order of their gates until the limits on their number hold.
+func (ind *Individual) dropCounted(gates []int) {
+	for _, c := range ind.ops.counts {
+		for _, gate := range gates {
+			if ind.cost[c] > ind.Space.Constraints[c].Limit && ind.kept(gate) && ind.saved(gate, c) > 0 {
+				ind.drop(gate)
+			}
+		}
+	}
+}
+
+// dropToCounts drops random sublayers until the limits on their number hold, before layers are lowered to pay for those.
+func (ind *Individual) dropToCounts(rng Random) {
+	for _, c := range ind.ops.counts {
+		for ind.cost[c] > ind.Space.Constraints[c].Limit {
+			ind.drop(pick(rng, len(ind.Levels), func(i int) bool { return ind.kept(i) && ind.saved(i, c) > 0 }))
+		}
+	}
 }
 
 // keepFits brings the sublayer of gate i back, at the base levels or else at the lowest, if that is within every limit.

@@ -37,6 +37,12 @@ type Settings struct {
 
 	// LocalErrors of each level of each layer [sites][levels], for methods that allocate by them; nil if not known.
 	LocalErrors [][]float64
+
+	// Zeros is the share of weights that each level of each layer leaves out [sites][levels]; nil if not known.
+	Zeros [][]float64
+
+	// Outliers is the share of outlying weights in each block [blocks], for methods that decide by it how sparse blocks are.
+	Outliers []float64
 }
 
 // Start says where a search begins.
@@ -119,7 +125,13 @@ func (s Settings) check(o *Operators) error {
 			return fmt.Errorf("start genome: %w", err)
 		}
 	}
-	if err := s.checkLocalErrors(o); err != nil {
+	if err := checkTable("local errors", s.LocalErrors, o); err != nil {
+		return err
+	}
+	if err := checkTable("zeros", s.Zeros, o); err != nil {
+		return err
+	}
+	if err := s.checkOutliers(o); err != nil {
 		return err
 	}
 	if err := checkRanking("importance", s.Importance, o); err != nil {
@@ -131,18 +143,31 @@ func (s Settings) check(o *Operators) error {
 	return s.checkDistances(o)
 }
 
-func (s Settings) checkLocalErrors(o *Operators) error {
-	if s.LocalErrors == nil {
+// checkTable checks a value for each level of each site, if there are any.
+func checkTable(what string, table [][]float64, o *Operators) error {
+	if table == nil {
 		return nil
 	}
-	if len(s.LocalErrors) != len(o.space.Sites) {
-		return fmt.Errorf("local errors of %d layers for %d sites: give those of each site, in order", len(s.LocalErrors), len(o.space.Sites))
+	if len(table) != len(o.space.Sites) {
+		return fmt.Errorf("%s of %d layers for %d sites: give those of each site, in order", what, len(table), len(o.space.Sites))
 	}
-	for i, errs := range s.LocalErrors {
+	for i, values := range table {
 		site := &o.space.Sites[i]
-		if len(errs) != len(site.Levels) || slices.ContainsFunc(errs, func(e float64) bool { return math.IsNaN(e) || math.IsInf(e, 0) }) {
-			return fmt.Errorf("local errors of %s are %v for %d levels: give one finite error for each", site.Name, errs, len(site.Levels))
+		if len(values) != len(site.Levels) || slices.ContainsFunc(values, notFinite) {
+			return fmt.Errorf("%s of %s are %v for %d levels: give a finite number for each", what, site.Name, values, len(site.Levels))
 		}
+	}
+	return nil
+}
+
+func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
+
+func (s Settings) checkOutliers(o *Operators) error {
+	if s.Outliers == nil {
+		return nil
+	}
+	if blocks := blockCount(o.space); len(s.Outliers) < blocks || slices.ContainsFunc(s.Outliers, notFinite) {
+		return fmt.Errorf("outliers are %v for %d blocks: give a finite share for each", s.Outliers, blocks)
 	}
 	return nil
 }
@@ -165,7 +190,8 @@ func (s Settings) checkDistances(o *Operators) error {
 	if s.Distances == nil {
 		return nil
 	}
-	if blocks := blockCount(o.space); len(s.Distances) != blocks+1 {
+	// Blocks without a choice may follow the last that has one.
+	if blocks := blockCount(o.space); len(s.Distances) < blocks+1 {
 		return fmt.Errorf("distances of %d boundaries for %d blocks: give one more than blocks", len(s.Distances), blocks)
 	}
 	for _, row := range s.Distances {

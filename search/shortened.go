@@ -9,13 +9,15 @@ func newShortened(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 		return nil, err
 	}
 	gates := o.gates()
-	tokens, err := settings.affordable(1+len(gates), "scores of single sublayers dropped")
+	count := 1 + len(gates)
+	tokens, err := settings.affordable(count, "scores of single sublayers dropped")
 	if err != nil {
 		return nil, err
 	}
-	s := newSteps()
-	s.ask(Batch{Tokens: tokens, Candidates: s.probes(o, o.allProbes()), Probe: true}, func(_ []Candidate, fitness []float64) {
-		d := measured(o, o.allProbes(), fitness)
+	s := newSteps(settings.measuring(count, tokens))
+	plan := o.allProbes()
+	s.ask(Batch{Tokens: tokens, Candidates: s.probes(o, plan), Probe: true}, func(_ []Candidate, fitness []float64) {
+		d := measured(o, plan, fitness)
 		importance := make([]float64, len(gates))
 		for k, i := range gates {
 			importance[k] = d[i][Drop]
@@ -43,7 +45,7 @@ func newShortenedIterative(o *Operators, settings Settings, _ uint64) (Strategy,
 	if err != nil {
 		return nil, err
 	}
-	s := newSteps()
+	s := newSteps(settings.measuring(count, tokens))
 	shorten(s, settings, o.individual(o.dearest()), none.ID, 0, tokens)
 	return s, nil
 }

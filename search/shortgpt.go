@@ -15,9 +15,7 @@ func newShortGPT(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newSteps()
-	s.propose(settings, 0, ind, "shortgpt")
-	return s, nil
+	return scoredOnce(settings, ind, "shortgpt"), nil
 }
 
 // onlyDepth refuses spaces with other choices than which sublayers stay.

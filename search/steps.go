@@ -5,13 +5,21 @@ type steps struct {
 	next *Batch                                          // nil: finished
 	then func(candidates []Candidate, fitness []float64) // learns the answer, and may set what comes next
 
+	effort   Effort
 	asked    bool
 	proposed int // candidates so far
 	best     Candidate
 }
 
 // newSteps begins with the best candidate unknown; the first batch and what follows are the caller's to set.
-func newSteps() *steps { return &steps{best: none} }
+func newSteps(most Effort) *steps { return &steps{best: none, effort: most} }
+
+// scoredOnce proposes an individual that was found without a score.
+func scoredOnce(settings Settings, ind *Individual, operator string) Strategy {
+	s := newSteps(Effort{Tokens: int64(settings.lastTokens())})
+	s.propose(settings, 0, ind, operator)
+	return s
+}
 
 // ask makes a batch the next, and says what to do with the answer.
 func (s *steps) ask(b Batch, then func([]Candidate, []float64)) { s.next, s.then = &b, then }
@@ -58,3 +66,5 @@ func (s *steps) choose(candidates []Candidate, fitness []float64) {
 }
 
 func (s *steps) Best() Candidate { return s.best }
+
+func (s *steps) Effort() Effort { return s.effort }

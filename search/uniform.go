@@ -10,21 +10,36 @@ import (
 // budget greedily in block order. Where no level fits with every sublayer kept, and on the depth axis, the least
 // important sublayers are dropped, as ShortGPT does (arXiv 2403.03853). It is scored once, to have a fitness.
 func newUniform(o *Operators, settings Settings, _ uint64) (Strategy, error) {
-	ind := o.individual(slices.Clone(o.base.genome))
-	operator := "uniform"
+	ind, operator, err := o.naive(settings)
+	if err != nil {
+		return nil, err
+	}
+	return scoredOnce(settings, ind, operator), nil
+}
+
+// naive is that baseline.
+func (o *Operators) naive(settings Settings) (ind *Individual, operator string, err error) {
+	ind = o.individual(slices.Clone(o.base.genome))
+	operator = "uniform"
 	if o.base.name != "" {
 		operator += " " + o.base.name
 	}
-	if !ind.fits() {
+	switch {
+	case ind.fits():
+	case o.apart: // the lowest levels are no way to the limits
+		if settings.Importance != nil {
+			ind.dropCounted(o.ranked(settings.Importance))
+		}
+		ind.lowerToBudget(Rand(0, 0, 0))
+		operator += ", brought within the limits"
+	default:
 		if err := ind.dropByImportance(settings.Importance); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		operator = "uniform, least important dropped"
 	}
 	ind.raiseInBlockOrder()
-	s := newSteps()
-	s.propose(settings, 0, ind, operator)
-	return s, nil
+	return ind, operator, nil
 }
 
 // dropByImportance puts all layers at their lowest level and drops sublayers, the least important first, until every
@@ -86,7 +101,7 @@ func (ind *Individual) raiseInBlockOrder() {
 	for raised := true; raised; {
 		raised = false
 		for _, i := range order {
-			raised = ind.raiseFits(i) || raised
+			raised = ind.raiseFits(i) || ind.ops.apart && ind.jumpFits(i) || raised
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 type uniform struct {
 	name   string
 	genome Genome
-	cost   int64 // of the first constraint
+	costs  []int64 // of each constraint
 }
 
 // uniforms lists the uniform genomes of a space from the cheapest to the dearest, feasible or not; there is at least
@@ -24,7 +24,7 @@ func uniforms(space *Space) []uniform {
 	if len(all) == 0 {
 		return positions(space)
 	}
-	slices.SortStableFunc(all, func(a, b uniform) int { return cmp.Compare(a.cost, b.cost) })
+	slices.SortStableFunc(all, func(a, b uniform) int { return cmp.Compare(a.costs[0], b.costs[0]) })
 	return all
 }
 
@@ -66,7 +66,7 @@ func makeUniform(space *Space, name string, choose func(*Site) int) uniform {
 			g[i] = uint8(choose(site))
 		}
 	}
-	return uniform{name, g, space.Cost(g)[0]}
+	return uniform{name, g, space.Cost(g)}
 }
 
 // sharedNames are the level names that at least half of the layers with a choice have, in order of appearance.

@@ -11,6 +11,12 @@ const maxLevels = 256
 
 // Validate reports the first mistake in a space, or that no genome can meet its limits.
 func (s *Space) Validate() error {
+	_, err := newOperators(s)
+	return err
+}
+
+// validate is about each site by itself, and each limit.
+func (s *Space) validate() error {
 	if len(s.Sites) == 0 {
 		return errors.New("search space has no sites: nothing to search")
 	}
@@ -37,16 +43,37 @@ func (s *Space) Validate() error {
 	if err := s.validateRange(); err != nil {
 		return err
 	}
-	// Every operator repairs by lowering levels, so the genome at the bottom must be feasible.
-	cheapest := s.Cost(make(Genome, len(s.Sites)))
 	for c, k := range s.Constraints {
-		if cheapest[c] > k.Limit {
+		if least := s.least(c); least > k.Limit {
 			return fmt.Errorf("no feasible genome: with every site at its lowest level, %s comes to %d and the limit is %d "+
 				"(%d over): raise the limit or add cheaper levels",
-				k.Name, cheapest[c], k.Limit, cheapest[c]-k.Limit)
+				k.Name, least, k.Limit, least-k.Limit)
 		}
 	}
 	return nil
+}
+
+// least is the cost of constraint c that no genome is below: with every sublayer dropped, and layers without a gate at their cheapest.
+func (s *Space) least(c int) int64 {
+	sum := s.Constraints[c].Fixed
+	for i := range s.Sites {
+		switch site := &s.Sites[i]; {
+		case site.IsGate():
+			sum += site.Levels[Drop].Costs[c]
+		case site.Gate < 0:
+			sum += site.cheapest(c)
+		}
+	}
+	return sum
+}
+
+// cheapest is the least that a level costs of constraint c.
+func (site *Site) cheapest(c int) int64 {
+	least := site.Levels[0].Costs[c]
+	for _, level := range site.Levels {
+		least = min(least, level.Costs[c])
+	}
+	return least
 }
 
 func (s *Space) validateGate(site *Site) error {
@@ -103,11 +130,7 @@ func (s *Space) validateDrops() error {
 			case site.IsGate():
 				least[i] += site.Levels[Keep].Costs[c]
 			case site.Gate >= 0:
-				cheapest := site.Levels[0].Costs[c]
-				for _, level := range site.Levels {
-					cheapest = min(cheapest, level.Costs[c])
-				}
-				least[site.Gate] += cheapest
+				least[site.Gate] += site.cheapest(c)
 			}
 		}
 		for i := range s.Sites {

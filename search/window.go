@@ -3,6 +3,7 @@ package search
 import (
 	"errors"
 	"math"
+	"slices"
 )
 
 // newWindow drops consecutive blocks, as few as meet the limits and those between whose ends the residual stream turns least
@@ -18,19 +19,25 @@ func newWindow(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 	if ind == nil {
 		return nil, errors.New("no run of blocks meets the budget unless all go: allow more")
 	}
-	s := newSteps()
-	s.propose(settings, 0, ind, "sliding window")
-	return s, nil
+	return scoredOnce(settings, ind, "sliding window"), nil
 }
 
 // window drops the shortest run of blocks without which every limit holds, of all such runs the one of the least distance, and
-// brings back single sublayers of it that still fit. It is nil if there is none.
+// brings back single sublayers of it that still fit. Blocks of which a sublayer has to stay are in no run. It is nil if there is none.
 func (o *Operators) window(distances [][]float64) *Individual {
 	blocks := len(distances) - 1
+	gates := make([]int, blocks)
+	for _, gate := range o.gates() {
+		gates[o.space.Sites[gate].Block]++
+	}
+	all := slices.Max(gates)
 	for length := range blocks {
 		var best *Individual
 		least := math.Inf(1)
 		for first := 0; first+length <= blocks; first++ {
+			if slices.ContainsFunc(gates[first:first+length], func(n int) bool { return n < all }) {
+				continue
+			}
 			ind := o.individual(o.dearest())
 			for _, gate := range o.gates() {
 				if b := o.space.Sites[gate].Block; b >= first && b < first+length {

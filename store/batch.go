@@ -44,6 +44,29 @@ func (db *DB) Batch(ctx context.Context, run int64, generation, stage int) (b Ba
 	return b, ok, err
 }
 
+// Batches returns all recorded batches of a run, in the order of scoring.
+func (db *DB) Batches(ctx context.Context, run int64) (batches []BatchRecord, err error) {
+	err = db.snapshot(ctx, fmt.Sprintf("read the batches of run %d", run), func(tx *sql.Tx) error {
+		var at [][2]int
+		err := each(ctx, tx, func(row *sql.Rows) error {
+			var generation, stage int
+			err := row.Scan(&generation, &stage)
+			at = append(at, [2]int{generation, stage})
+			return err
+		}, "SELECT generation, stage FROM slices WHERE run_id = ? ORDER BY id", run)
+		for _, place := range at {
+			if err != nil {
+				break
+			}
+			var b BatchRecord
+			b, _, err = readBatch(ctx, tx, run, place[0], place[1])
+			batches = append(batches, b)
+		}
+		return err
+	})
+	return batches, err
+}
+
 // canonical is the batch as the database gives it back: scores in candidate order, every status spelled out.
 func (b BatchRecord) canonical() BatchRecord {
 	b.Candidates = slices.Clone(b.Candidates)
@@ -108,6 +131,12 @@ func insertBatch(ctx context.Context, tx *sql.Tx, run int64, b BatchRecord) erro
 			number(s.PPL), s.Tokens, s.Seconds, s.KernelPath, s.Memo, s.Key); err != nil {
 			return fmt.Errorf("score of candidate %d: %w", s.Candidate, err)
 		}
+		if s.Fault == "" {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO faults VALUES (?, ?, ?, ?)", run, slice, s.Candidate, s.Fault); err != nil {
+			return fmt.Errorf("fault of candidate %d: %w", s.Candidate, err)
+		}
 	}
 	return nil
 }
@@ -152,11 +181,12 @@ func readBatch(ctx context.Context, tx *sql.Tx, run int64, generation, stage int
 	err = each(ctx, tx, func(row *sql.Rows) error {
 		var s Score
 		err := row.Scan(&s.Candidate, float{&s.Fitness}, float{&s.KL}, float{&s.PPL}, &s.Tokens, &s.Seconds,
-			&s.KernelPath, &s.Memo, &s.Key)
+			&s.KernelPath, &s.Memo, &s.Key, &s.Fault)
 		b.Scores = append(b.Scores, s)
 		return err
-	}, `SELECT candidate, fitness, kl, ppl, tokens, seconds, kernel_path, memo, coalesce(key, '')
-		FROM scores WHERE run_id = ? AND slice = ? ORDER BY candidate`, run, slice)
+	}, `SELECT candidate, fitness, kl, ppl, tokens, seconds, kernel_path, memo, coalesce(key, ''), coalesce(reason, '')
+		FROM scores LEFT JOIN faults USING (run_id, slice, candidate)
+		WHERE run_id = ? AND slice = ? ORDER BY candidate`, run, slice)
 	if err != nil {
 		return BatchRecord{}, false, err
 	}

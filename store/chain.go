@@ -34,6 +34,7 @@ const (
 	hashedGenerations = `SELECT generation, candidates, evaluations, best_candidate, best_fitness, tokens
 		FROM generations WHERE run_id = ?1 AND generation BETWEEN ?2 AND ?3 ORDER BY generation`
 
+	hashedStatus  = `SELECT status FROM runs WHERE id = ?1`
 	hashedResults = `SELECT role, candidate, genome, method, file_bytes, bits_per_weight, nonzeros, kl, kl_error, ppl, ppl_error,
 		tokens, paired_difference, paired_error FROM results WHERE run_id = ?1 ORDER BY role`
 )
@@ -42,7 +43,7 @@ const (
 func chainRoot(ctx context.Context, tx *sql.Tx, run int64) (string, error) {
 	d := newDigest()
 	for _, query := range []string{hashedRun, hashedSites, hashedLevels} {
-		if err := d.rows(ctx, tx, query, run); err != nil {
+		if err := d.query(ctx, tx, query, run); err != nil {
 			return "", err
 		}
 	}
@@ -54,7 +55,7 @@ func chainLink(ctx context.Context, tx *sql.Tx, run int64, generation int, previ
 	d := newDigest()
 	d.text(previous)
 	for _, query := range []string{hashedCandidates, hashedSlices, hashedScores, hashedGenerations} {
-		if err := d.rows(ctx, tx, query, run, generation, generation); err != nil {
+		if err := d.query(ctx, tx, query, run, generation, generation); err != nil {
 			return "", err
 		}
 	}
@@ -77,7 +78,7 @@ func sealOf(ctx context.Context, tx *sql.Tx, run int64) (string, error) {
 		}
 		d.text(root)
 	}
-	if err := d.rows(ctx, tx, hashedResults, run); err != nil {
+	if err := d.query(ctx, tx, hashedResults, run); err != nil {
 		return "", err
 	}
 	return d.hex(), nil
@@ -103,22 +104,19 @@ func (d digest) text(s string) {
 	io.WriteString(d, s)
 }
 
-func (d digest) rows(ctx context.Context, tx *sql.Tx, query string, args ...any) error {
-	var values, targets []any
-	err := each(ctx, tx, func(row *sql.Rows) error {
-		if values == nil {
-			columns, err := row.Columns()
-			if err != nil {
-				return err
-			}
-			values, targets = make([]any, len(columns)), make([]any, len(columns))
-			for i := range values {
-				targets[i] = &values[i]
-			}
-		}
-		if err := row.Scan(targets...); err != nil {
-			return err
-		}
+// query adds the rows of a query.
+func (d digest) query(ctx context.Context, tx *sql.Tx, query string, args ...any) error {
+	found, err := selectRows(ctx, tx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	return d.rows(found)
+}
+
+func (d digest) rows(r rows) error {
+	values, err := r.next()
+	for ; values != nil && err == nil; values, err = r.next() {
 		d.word('r', uint64(len(values)))
 		for _, v := range values {
 			switch v := v.(type) {
@@ -134,8 +132,7 @@ func (d digest) rows(ctx context.Context, tx *sql.Tx, query string, args ...any)
 				return fmt.Errorf("%w: a %T where a number or a text should be", ErrDamaged, v)
 			}
 		}
-		return nil
-	}, query, args...)
+	}
 	d.word('e', 0)
 	return err
 }

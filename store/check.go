@@ -52,9 +52,9 @@ var invariants = []struct{ name, query string }{
 		SELECT s.run_id, 'slice ' || s.slice || ' has a score without a candidate (' || s.candidate || ')'
 		FROM scores s LEFT JOIN candidates c ON c.run_id = s.run_id AND c.id = s.candidate WHERE c.id IS NULL`},
 	{"infeasible", `
-		SELECT c.run_id, 'candidate ' || c.id || ' is infeasible and was scored'
-		FROM candidates c WHERE c.status = 'infeasible'
-		  AND EXISTS (SELECT 1 FROM scores s WHERE s.run_id = c.run_id AND s.candidate = c.id)`},
+		SELECT DISTINCT c.run_id, 'candidate ' || c.id || ' is infeasible and was scored'
+		FROM scores s CROSS JOIN candidates c ON c.run_id = s.run_id AND c.id = s.candidate
+		WHERE c.status = 'infeasible'`},
 	{"budget", `
 		SELECT g.run_id, 'candidate ' || c.id || ', the best of generation ' || g.generation || ', takes ' || c.file_bytes || ' bytes of ' || r.limit_bytes
 		FROM runs r JOIN generations g ON g.run_id = r.id JOIN candidates c ON c.run_id = g.run_id AND c.id = g.best_candidate
@@ -67,13 +67,44 @@ var invariants = []struct{ name, query string }{
 		SELECT s.run_id, count(*) || ' scores were computed with ' || s.kernel_path || ', the run states ' || r.kernel_path
 		FROM runs r JOIN scores s ON s.run_id = r.id
 		WHERE s.kernel_path <> r.kernel_path GROUP BY s.run_id, s.kernel_path`},
-	// Not that every score from the memo has the one that it was taken from: that one may have gone with its run.
-	{"memo", `
+	{"memo", memoRule},
+	// Sums of floats depend on their order and are left out.
+	{"sums", `
+		WITH counted AS (
+		    SELECT l.run_id, l.generation, count(*) AS evaluations, sum(s.memo) AS memo_hits, sum(s.tokens) AS tokens, sum((1 - s.memo) * s.tokens) AS computed_tokens
+		    FROM slices l CROSS JOIN scores s ON s.run_id = l.run_id AND s.slice = l.id GROUP BY l.run_id, l.generation
+		),
+		kept AS (SELECT run_id, generation, evaluations, memo_hits, tokens, computed_tokens FROM generation_costs)
+		SELECT run_id, 'the sums kept of generation ' || generation || ' are not those of its scores'
+		FROM (SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept) UNION SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))
+		GROUP BY run_id, generation`},
+	{"sums", `
+		WITH made AS (
+		    SELECT run_id, operator, changes, count(*) AS candidates, count(*) FILTER (WHERE status = 'failed') AS failed,
+		           count(*) FILTER (WHERE EXISTS (SELECT 1 FROM generations g WHERE g.run_id = m.run_id AND g.generation = m.generation AND g.best_candidate = m.candidate)) AS became_best
+		    FROM mutations m GROUP BY run_id, operator, changes
+		),
+		compared AS (
+		    SELECT run_id, operator, changes, count(*) AS comparisons, count(*) FILTER (WHERE change < 0) AS improved
+		    FROM comparisons GROUP BY run_id, operator, changes
+		),
+		counted AS (
+		    SELECT run_id, operator, changes, candidates, failed, became_best, coalesce(comparisons, 0) AS comparisons, coalesce(improved, 0) AS improved
+		    FROM made LEFT JOIN compared USING (run_id, operator, changes)
+		),
+		kept AS (SELECT run_id, operator, changes, candidates, failed, became_best, comparisons, improved FROM operator_counts)
+		SELECT run_id, 'the counts kept of ' || operator || ' at ' || changes || ' sites are not those of its candidates'
+		FROM (SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept) UNION SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))
+		GROUP BY run_id, operator, changes`},
+}
+
+// memoRule finds scores that differ from another of the same key. Not those from the memo without the one that they were taken
+// from: that one may have gone with its run.
+const memoRule = `
 		SELECT s.run_id, 'candidate ' || s.candidate || ' has another score on slice ' || s.slice || ' than candidate ' ||
 		    o.candidate || ' of run ' || o.run_id || ' on its slice ' || o.slice || ', which has the same key'
 		FROM scores s CROSS JOIN scores o ON o.key = s.key AND o.memo = 0
-		WHERE s.fitness IS NOT o.fitness OR s.kl IS NOT o.kl OR s.ppl IS NOT o.ppl OR s.tokens <> o.tokens`},
-}
+		WHERE s.fitness IS NOT o.fitness OR s.kl IS NOT o.kl OR s.ppl IS NOT o.ppl OR s.tokens <> o.tokens`
 
 // Check looks for damage and broken rules: SQLite's own integrity and foreign keys, the invariants of the record, the chain
 // of every run and the seal of every finished one. What it finds are problems, an error means that it could not look. It
@@ -148,39 +179,36 @@ func checkInvariants(ctx context.Context, tx *sql.Tx) (found []Problem, err erro
 }
 
 func checkChains(ctx context.Context, tx *sql.Tx) (found []Problem, err error) {
-	type sealed struct {
-		run    int64
-		status Status
-		seal   string
-	}
-	var runs []sealed
-	err = each(ctx, tx, func(row *sql.Rows) error {
-		var s sealed
-		err := row.Scan(&s.run, &s.status, &s.seal)
-		runs = append(runs, s)
-		return err
-	}, "SELECT id, status, seal FROM runs ORDER BY id")
+	runs, err := runIDs(ctx, tx, "SELECT id FROM runs ORDER BY id")
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range runs {
-		broken, err := checkChain(ctx, tx, r.run)
+	for _, run := range runs {
+		broken, err := checkSealed(ctx, tx, run)
 		found = append(found, broken...)
 		if err != nil {
 			return found, err
 		}
-		if r.status != Finished {
-			continue
-		}
-		seal, err := sealOf(ctx, tx, r.run)
-		if err != nil {
-			return found, err
-		}
-		if seal != r.seal {
-			found = append(found, Problem{"seal", r.run, "the results or the last generations have changed since the run finished"})
-		}
 	}
 	return found, nil
+}
+
+// checkSealed checks the chain of a run and, if it is finished, its seal.
+func checkSealed(ctx context.Context, tx *sql.Tx, run int64) (found []Problem, err error) {
+	var status Status
+	var seal string
+	if err := tx.QueryRowContext(ctx, "SELECT status, seal FROM runs WHERE id = ?", run).Scan(&status, &seal); err != nil {
+		return nil, err
+	}
+	found, err = checkChain(ctx, tx, run)
+	if err != nil || status != Finished {
+		return found, err
+	}
+	is, err := sealOf(ctx, tx, run)
+	if err == nil && is != seal {
+		found = append(found, Problem{"seal", run, "the results or the last generations have changed since the run finished"})
+	}
+	return found, err
 }
 
 // checkChain follows the stored links: each broken generation is reported by itself, not with all that come after it.

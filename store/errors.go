@@ -19,6 +19,7 @@ var (
 	ErrDamaged     = errors.New("the database file is damaged")
 	ErrReadOnly    = errors.New("cannot write here")
 	ErrCannotOpen  = errors.New("cannot open the database file")
+	ErrFiles       = errors.New("too many open files")
 	ErrFull        = errors.New("no space left")
 	ErrIO          = errors.New("reading or writing the disk failed")
 	ErrBusy        = errors.New("another process has been writing for too long")
@@ -37,7 +38,8 @@ var advice = map[error]string{
 	ErrNotDatabase: "give another --db, or move %s away",
 	ErrDamaged:     "keep %[1]s and its -wal file, run `finch check %[1]s`, and go on from a backup or from `sqlite3 %[1]s .recover`",
 	ErrReadOnly:    "make %s and its folder writable, or give another --db",
-	ErrCannotOpen:  "see that the folder of %s exists, that it is writable, and that not too many files are open",
+	ErrCannotOpen:  "see that the folder of %s exists and that it is writable",
+	ErrFiles:       "let finch open more files (ulimit -n) and run again on %s: all that was committed is kept",
 	ErrFull:        "free space on the disk of %s and run again: all that was committed is kept",
 	ErrIO:          "check the disk of %s and run again: all that was committed is kept",
 	ErrBusy:        "wait for the process that writes to %s, or stop it",
@@ -66,6 +68,8 @@ func classify(err error) error {
 			return ErrFull
 		case syscall.EROFS, syscall.EACCES, syscall.EPERM:
 			return ErrReadOnly
+		case syscall.EMFILE, syscall.ENFILE:
+			return ErrFiles
 		}
 		if failure.Code == sqlite3.ErrCantOpen {
 			return ErrCannotOpen

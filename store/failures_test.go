@@ -7,14 +7,6 @@ import (
 	"testing"
 )
 
-func mustResolve(name string) string {
-	statement, _, err := resolve(name, nil)
-	if err != nil {
-		panic(err)
-	}
-	return statement
-}
-
 func TestFailures(t *testing.T) {
 	db := sample(t)
 	if table := ask(t, db, "failures", nil); len(table.Rows) != 0 {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // FingerprintRun is the SHA-256 over one run's identity, status, space, candidates, slices, scores, generations and results
@@ -32,13 +33,7 @@ func (db *DB) FingerprintRun(ctx context.Context, run int64) (string, error) {
 func (db *DB) Fingerprint(ctx context.Context) (string, error) {
 	d := newDigest()
 	err := db.snapshot(ctx, "fingerprint the database", func(tx *sql.Tx) error {
-		var runs []int64
-		err := each(ctx, tx, func(row *sql.Rows) error {
-			var run int64
-			err := row.Scan(&run)
-			runs = append(runs, run)
-			return err
-		}, "SELECT id FROM runs WHERE superseded = 0 ORDER BY experiment, seed")
+		runs, err := runIDs(ctx, tx, "SELECT id FROM runs WHERE superseded = 0 ORDER BY experiment, seed")
 		if err != nil {
 			return err
 		}
@@ -56,15 +51,62 @@ func (db *DB) Fingerprint(ctx context.Context) (string, error) {
 }
 
 func fingerprint(ctx context.Context, tx *sql.Tx, d digest, run int64) error {
-	for _, query := range []string{hashedRun, "SELECT status FROM runs WHERE id = ?1", hashedSites, hashedLevels, hashedResults} {
-		if err := d.rows(ctx, tx, query, run); err != nil {
-			return err
-		}
-	}
-	for _, query := range []string{hashedCandidates, hashedSlices, hashedScores, hashedGenerations} {
-		if err := d.rows(ctx, tx, query, run, math.MinInt32, math.MaxInt32); err != nil {
+	for i := range parts {
+		if err := d.query(ctx, tx, parts[i].query, parts[i].args(run)...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// part is one table of what a fingerprint covers.
+type part struct {
+	name, query string
+	keys        []string // columns that tell its rows apart
+	rank        int      // of differences in it
+}
+
+// Ranks of differences, causes before effects.
+const (
+	rankRun = iota
+	rankSites
+	rankLevels
+	rankSlices
+	rankCandidates
+	rankScores
+	rankGenerations
+	rankResults
+	rankStatus
+)
+
+// parts are in the order in which they are hashed.
+var parts = []part{
+	{"run", hashedRun, nil, rankRun},
+	{"status", hashedStatus, nil, rankStatus},
+	{"sites", hashedSites, []string{"position"}, rankSites},
+	{"levels", hashedLevels, []string{"site", "idx"}, rankLevels},
+	{"results", hashedResults, []string{"role"}, rankResults},
+	{"candidates", hashedCandidates, []string{"generation", "id"}, rankCandidates},
+	{"slices", hashedSlices, []string{"generation", "stage"}, rankSlices},
+	{"scores", hashedScores, []string{"generation", "stage", "candidate"}, rankScores},
+	{"generations", hashedGenerations, []string{"generation"}, rankGenerations},
+}
+
+// args are those of the part's query for a run, over all generations.
+func (p *part) args(run int64) []any {
+	if strings.Contains(p.query, "?3") {
+		return []any{run, math.MinInt32, math.MaxInt32}
+	}
+	return []any{run}
+}
+
+// columns are those of the part's query.
+func (p *part) columns() []string {
+	list, _, _ := strings.Cut(strings.TrimPrefix(p.query, "SELECT "), "FROM ")
+	var names []string
+	for name := range strings.SplitSeq(list, ",") {
+		name = strings.TrimSpace(name)
+		names = append(names, name[strings.IndexByte(name, '.')+1:])
+	}
+	return names
 }

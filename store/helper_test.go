@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -44,9 +45,11 @@ func must(t testing.TB, err error) {
 }
 
 func testRun(experiment string, seed int64) Run {
-	return Run{Experiment: experiment, Method: "evopress", Seed: seed, Config: `{"name":"` + experiment + `"}`,
-		ConfigHash: "c0ffee", Model: "builtin:finchling", ModelHash: "beef", CalibrationHash: "ca11", EvaluationHash: "e4a1",
-		Target: "gguf", Budget: "bits_per_weight = 3.5", LimitBytes: 2000, KernelPath: "portable", Version: "test"}
+	config := `{"name":"` + experiment + `"}`
+	return Run{Experiment: experiment, Method: "evopress", Seed: seed, Config: config,
+		ConfigHash: fmt.Sprintf("%x", sha256.Sum256([]byte(config))), Model: "builtin:finchling", ModelHash: "beef", CalibrationHash: "ca11", EvaluationHash: "e4a1",
+		Target: "gguf", Budget: "bits_per_weight = 3.5", LimitBytes: 2000, KernelPath: "portable", Engine: 1,
+		Architecture: "amd64", Version: "test"}
 }
 
 const testSites, testLevels = 4, 3
@@ -83,13 +86,13 @@ func testGeneration(g int, seed int64, pace float64) (stages []BatchRecord, clos
 		}
 		short.Candidates = append(short.Candidates, Candidate{c, slot, fmt.Sprintf("%02x%02x0100", c%3, (c+1)%3), parent, operator,
 			1500 + c, 3.5, 1024, CandidateScored})
-		short.Scores = append(short.Scores, Score{c, fitness(c, 0), fitness(c, 0), math.NaN(), 512, pace, "portable", pace > 1, testKey(seed, g, c, 0)})
+		short.Scores = append(short.Scores, Score{c, fitness(c, 0), fitness(c, 0), math.NaN(), 512, pace, "portable", pace > 1, testKey(seed, g, c, 0), ""})
 	}
 	best := first + 2
 	long := BatchRecord{Generation: g, Stage: 1, Slice: Slice{4096, fmt.Sprintf("hash-%d-1", g)},
-		Scores: []Score{{best, fitness(best, 1), fitness(best, 1), math.NaN(), 4096, pace, "portable", false, testKey(seed, g, best, 1)}}}
+		Scores: []Score{{best, fitness(best, 1), fitness(best, 1), math.NaN(), 4096, pace, "portable", false, testKey(seed, g, best, 1), ""}}}
 	if g > 0 {
-		long.Scores = append(long.Scores, Score{first - 1, fitness(first-1, 1), fitness(first-1, 1), math.NaN(), 4096, pace, "portable", false, testKey(seed, g, first-1, 1)})
+		long.Scores = append(long.Scores, Score{first - 1, fitness(first-1, 1), fitness(first-1, 1), math.NaN(), 4096, pace, "portable", false, testKey(seed, g, first-1, 1), ""})
 	}
 	return []BatchRecord{short, long}, Generation{Generation: g, BestCandidate: best, BestFitness: fitness(best, 1), Seconds: pace}
 }

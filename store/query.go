@@ -78,6 +78,11 @@ func (db *DB) Query(ctx context.Context, query string, params map[string]any) (*
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
+	if _, ok := named(query); ok {
+		if err := db.requireRuns(ctx, params); err != nil {
+			return nil, err
+		}
+	}
 	table, err := db.ask(ctx, statement, params)
 	if err != nil {
 		var failure sqlite3.Error
@@ -91,12 +96,11 @@ func (db *DB) Query(ctx context.Context, query string, params map[string]any) (*
 
 // resolve finds the statement, and sets the absent parameters of a named query to NULL.
 func resolve(query string, given map[string]any) (statement string, params map[string]any, err error) {
-	all := Queries()
-	at := slices.IndexFunc(all, func(q NamedQuery) bool { return q.Name == strings.TrimSpace(query) })
-	if at < 0 {
+	q, ok := named(query)
+	if !ok {
 		if len(strings.Fields(query)) == 1 && !strings.Contains(query, ";") {
 			var names []string
-			for _, q := range all {
+			for _, q := range Queries() {
 				names = append(names, q.Name)
 			}
 			return "", nil, fmt.Errorf("%w: no query is named %q: there are %s, or write SQL", ErrQuery, query, strings.Join(names, ", "))
@@ -110,17 +114,51 @@ func resolve(query string, given map[string]any) (statement string, params map[s
 		return statement, given, err
 	}
 	params = map[string]any{}
-	for _, p := range all[at].Params {
+	for _, p := range q.Params {
 		params[p.Name] = nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if _, known := params[name]; !known {
-			return "", nil, fmt.Errorf("%w: %s has no parameter %q: it has %s", ErrQuery, all[at].Name, name,
+			return "", nil, fmt.Errorf("%w: %s has no parameter %q: it has %s", ErrQuery, q.Name, name,
 				strings.Join(slices.Sorted(maps.Keys(params)), ", "))
 		}
 		params[name] = given[name]
 	}
-	return all[at].SQL, params, nil
+	return q.SQL, params, nil
+}
+
+// named finds a query that comes with finch.
+func named(query string) (q NamedQuery, ok bool) {
+	all := Queries()
+	at := slices.IndexFunc(all, func(q NamedQuery) bool { return q.Name == strings.TrimSpace(query) })
+	if at < 0 {
+		return NamedQuery{}, false
+	}
+	return all[at], true
+}
+
+// requireRuns refuses runs and experiments that are not there, about which a named query would say nothing.
+func (db *DB) requireRuns(ctx context.Context, params map[string]any) error {
+	return db.snapshot(ctx, "query", func(tx *sql.Tx) error {
+		for _, name := range []string{"run", "runs", "experiment"} {
+			if params[name] == nil {
+				continue
+			}
+			for wanted := range strings.SplitSeq(fmt.Sprint(params[name]), ",") {
+				wanted = strings.TrimSpace(wanted)
+				var there bool
+				err := tx.QueryRowContext(ctx, "SELECT count(*) > 0 FROM runs WHERE superseded = 0 AND (experiment = ?1 OR id = ?1 AND ?2)",
+					wanted, name != "experiment").Scan(&there)
+				if err != nil {
+					return err
+				}
+				if !there {
+					return fmt.Errorf("%s %q: %w, or set aside: `finch status` lists the runs", strings.TrimSuffix(name, "s"), wanted, ErrNotFound)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // ask runs one statement on a connection that is guarded meanwhile: the file is open read-only anyway, and the guard says

@@ -32,6 +32,8 @@ type Run struct {
 	Budget          string
 	LimitBytes      int64 // 0: the budget is not in bytes
 	KernelPath      string
+	Engine          int    // version of the computation of scores; 0: not known
+	Architecture    string // of the processor; "": not known
 	Version         string
 
 	// Kept by the store.
@@ -103,6 +105,7 @@ type Score struct {
 	KernelPath string
 	Memo       bool   // taken from the memo; like Seconds, neither compared nor hashed
 	Key        string // hash of all that the score depends on, under which Memo finds it; "": none. Neither compared nor hashed
+	Fault      string // why the evaluation failed, if it gave no score at all; neither compared nor hashed
 }
 
 // BatchRecord is one stage of one generation: its slice, the candidates it saw first, and everyone's scores.
@@ -156,6 +159,7 @@ type Result struct {
 
 // Artifact is a file that a run wrote.
 type Artifact struct {
+	Run    int64
 	Path   string
 	Kind   string
 	SHA256 string

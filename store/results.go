@@ -108,25 +108,25 @@ func (db *DB) Event(ctx context.Context, run int64, kind, message string) error 
 	})
 }
 
-// PutArtifact notes a file that a run wrote; the last note about a path counts.
-func (db *DB) PutArtifact(ctx context.Context, run int64, a Artifact) error {
-	return db.update(ctx, failpoint.Note, fmt.Sprintf("note %s of run %d", a.Path, run), func(tx *sql.Tx) error {
+// PutArtifact notes a file that a run wrote; its last note about a path counts.
+func (db *DB) PutArtifact(ctx context.Context, a Artifact) error {
+	return db.update(ctx, failpoint.Note, fmt.Sprintf("note %s of run %d", a.Path, a.Run), func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO artifacts VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET kind = excluded.kind, sha256 = excluded.sha256, bytes = excluded.bytes`,
-			run, a.Path, a.Kind, a.SHA256, a.Bytes)
+			a.Run, a.Path, a.Kind, a.SHA256, a.Bytes)
 		return err
 	})
 }
 
-// Artifacts lists the files that a run wrote, by path.
-func (db *DB) Artifacts(ctx context.Context, run int64) (artifacts []Artifact, err error) {
-	err = db.snapshot(ctx, fmt.Sprintf("read the artifacts of run %d", run), func(tx *sql.Tx) error {
+// Artifacts lists the files that runs wrote, by run and path.
+func (db *DB) Artifacts(ctx context.Context) (artifacts []Artifact, err error) {
+	err = db.snapshot(ctx, "read the artifacts", func(tx *sql.Tx) error {
 		return each(ctx, tx, func(row *sql.Rows) error {
 			var a Artifact
-			err := row.Scan(&a.Path, &a.Kind, &a.SHA256, &a.Bytes)
+			err := row.Scan(&a.Run, &a.Path, &a.Kind, &a.SHA256, &a.Bytes)
 			artifacts = append(artifacts, a)
 			return err
-		}, "SELECT path, kind, sha256, bytes FROM artifacts WHERE run_id = ? ORDER BY path", run)
+		}, "SELECT run_id, path, kind, sha256, bytes FROM artifacts ORDER BY run_id, path")
 	})
 	return artifacts, err
 }

@@ -31,10 +31,10 @@ func (db *DB) BeginRun(ctx context.Context, r Run) (int64, error) {
 		}
 		result, err := tx.ExecContext(ctx, `
 			INSERT INTO runs (experiment, method, seed, config, config_hash, model, model_hash, calibration_hash,
-			    evaluation_hash, target, budget, limit_bytes, kernel_path, version, status, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?)`,
+			    evaluation_hash, target, budget, limit_bytes, kernel_path, engine, architecture, version, status, created_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?)`,
 			r.Experiment, r.Method, r.Seed, r.Config, r.ConfigHash, r.Model, r.ModelHash, r.CalibrationHash,
-			r.EvaluationHash, r.Target, r.Budget, ref(r.LimitBytes), r.KernelPath, r.Version, db.now())
+			r.EvaluationHash, r.Target, r.Budget, ref(r.LimitBytes), r.KernelPath, r.Engine, r.Architecture, r.Version, db.now())
 		if err != nil {
 			return err
 		}
@@ -60,6 +60,11 @@ func (db *DB) Runs(ctx context.Context) ([]Run, error) {
 	return db.selectRuns(ctx, "list runs", "superseded = 0")
 }
 
+// AllRuns lists also those that were set aside.
+func (db *DB) AllRuns(ctx context.Context) ([]Run, error) {
+	return db.selectRuns(ctx, "list runs", "true")
+}
+
 func (db *DB) oneRun(ctx context.Context, what, where string, args ...any) (Run, error) {
 	found, err := db.selectRuns(ctx, what, where, args...)
 	if err != nil {
@@ -71,35 +76,40 @@ func (db *DB) oneRun(ctx context.Context, what, where string, args ...any) (Run,
 	return found[0], nil
 }
 
-func (db *DB) selectRuns(ctx context.Context, what, where string, args ...any) ([]Run, error) {
-	var runs []Run
-	err := db.snapshot(ctx, what, func(tx *sql.Tx) error {
-		return each(ctx, tx, func(row *sql.Rows) error {
-			var r Run
-			var limit sql.NullInt64
-			var created string
-			var finished sql.NullString
-			err := row.Scan(&r.ID, &r.Experiment, &r.Method, &r.Seed, &r.Config, &r.ConfigHash, &r.Model, &r.ModelHash,
-				&r.CalibrationHash, &r.EvaluationHash, &r.Target, &r.Budget, &limit, &r.KernelPath, &r.Version,
-				&r.Status, &r.Error, &created, &finished, &r.Seconds, &r.Superseded)
-			if err != nil {
-				return err
-			}
-			r.LimitBytes = limit.Int64
-			if r.CreatedAt, err = time.Parse(timeFormat, created); err != nil {
-				return fmt.Errorf("%w: run %d: created_at: %w", ErrDamaged, r.ID, err)
-			}
-			if finished.Valid {
-				if r.FinishedAt, err = time.Parse(timeFormat, finished.String); err != nil {
-					return fmt.Errorf("%w: run %d: finished_at: %w", ErrDamaged, r.ID, err)
-				}
-			}
-			runs = append(runs, r)
-			return nil
-		}, `SELECT id, experiment, method, seed, config, config_hash, model, model_hash, calibration_hash, evaluation_hash,
-			target, budget, limit_bytes, kernel_path, version, status, error, created_at, finished_at, seconds, superseded
-			FROM runs WHERE `+where+` ORDER BY id`, args...)
+func (db *DB) selectRuns(ctx context.Context, what, where string, args ...any) (runs []Run, err error) {
+	err = db.snapshot(ctx, what, func(tx *sql.Tx) error {
+		runs, err = readRuns(ctx, tx, where, args...)
+		return err
 	})
+	return runs, err
+}
+
+func readRuns(ctx context.Context, tx *sql.Tx, where string, args ...any) (runs []Run, err error) {
+	err = each(ctx, tx, func(row *sql.Rows) error {
+		var r Run
+		var limit sql.NullInt64
+		var created string
+		var finished sql.NullString
+		err := row.Scan(&r.ID, &r.Experiment, &r.Method, &r.Seed, &r.Config, &r.ConfigHash, &r.Model, &r.ModelHash,
+			&r.CalibrationHash, &r.EvaluationHash, &r.Target, &r.Budget, &limit, &r.KernelPath, &r.Engine, &r.Architecture, &r.Version,
+			&r.Status, &r.Error, &created, &finished, &r.Seconds, &r.Superseded)
+		if err != nil {
+			return err
+		}
+		r.LimitBytes = limit.Int64
+		if r.CreatedAt, err = time.Parse(timeFormat, created); err != nil {
+			return fmt.Errorf("%w: run %d: created_at: %w", ErrDamaged, r.ID, err)
+		}
+		if finished.Valid {
+			if r.FinishedAt, err = time.Parse(timeFormat, finished.String); err != nil {
+				return fmt.Errorf("%w: run %d: finished_at: %w", ErrDamaged, r.ID, err)
+			}
+		}
+		runs = append(runs, r)
+		return nil
+	}, `SELECT id, experiment, method, seed, config, config_hash, model, model_hash, calibration_hash, evaluation_hash,
+		target, budget, limit_bytes, kernel_path, engine, architecture, version, status, error, created_at, finished_at, seconds, superseded
+		FROM runs WHERE `+where+` ORDER BY id`, args...)
 	return runs, err
 }
 
@@ -148,6 +158,9 @@ func (db *DB) changeStatus(ctx context.Context, step failpoint.Step, verb string
 		err := updateRun(ctx, tx, run, `
 			UPDATE runs SET status = ?, error = ?, seconds = seconds + ?
 			WHERE id = ? AND superseded = 0 AND status IN (`+from+`)`, to, message, seconds, run)
+		if err == nil && to != Running {
+			_, err = tx.ExecContext(ctx, "DELETE FROM attempts WHERE run_id = ?", run)
+		}
 		if err != nil || last == nil {
 			return err
 		}
@@ -211,6 +224,17 @@ func wrongState(ctx context.Context, tx *sql.Tx, run int64) error {
 		return fmt.Errorf("%w: run %d was superseded", ErrRunState, run)
 	}
 	return fmt.Errorf("%w: run %d is %s", ErrRunState, run, status)
+}
+
+// runIDs lists runs.
+func runIDs(ctx context.Context, tx *sql.Tx, query string, args ...any) (runs []int64, err error) {
+	err = each(ctx, tx, func(row *sql.Rows) error {
+		var run int64
+		err := row.Scan(&run)
+		runs = append(runs, run)
+		return err
+	}, query, args...)
+	return runs, err
 }
 
 // each calls f on every row of a query.

@@ -119,11 +119,11 @@ func TestSpaceAndResults(t *testing.T) {
 	if _, err := db.Result(ctx, 99, Winner); !errors.Is(err, ErrNotFound) {
 		t.Errorf("no run: %v, want ErrNotFound", err)
 	}
-	a := Artifact{"out.gguf", "gguf", "00ff", 1500}
-	must(t, db.PutArtifact(ctx, run, a))
+	a := Artifact{run, "out.gguf", "gguf", "00ff", 1500}
+	must(t, db.PutArtifact(ctx, a))
 	a.Bytes++
-	must(t, db.PutArtifact(ctx, run, a))
-	if got, err := db.Artifacts(ctx, run); err != nil || len(got) != 1 || got[0] != a {
+	must(t, db.PutArtifact(ctx, a))
+	if got, err := db.Artifacts(ctx); err != nil || len(got) != 1 || got[0] != a {
 		t.Errorf("artifacts %+v, %v", got, err)
 	}
 }
@@ -139,7 +139,7 @@ func TestExtend(t *testing.T) {
 		t.Errorf("results of the shorter search are left: %v, %v", results, err)
 	}
 	events := ask(t, db, "SELECT message FROM events WHERE kind = 'extended'", nil)
-	if len(events.Rows) != 1 || !strings.Contains(events.Rows[0][0].(string), "was finished with settings c0ffee; candidate 6 had won with a KL of 0.101") {
+	if len(events.Rows) != 1 || !strings.Contains(events.Rows[0][0].(string), "was finished with settings "+testRun("a", 1).ConfigHash+"; candidate 6 had won with a KL of 0.101") {
 		t.Errorf("events: %v", events.Rows)
 	}
 	wantProblems(t, db)

@@ -1,7 +1,7 @@
 // Package failpoint lets tests end finch, or stop it for ever, at a named point, as a kill or a lost power supply would at the
 // worst of moments. The environment variable FINCH_FAILPOINT names the point: "batch.committed" ends the process when it
-// first gets there, "batch.committed:3" at the third time, and "batch.committed:3:hang" has it wait there instead. Without it a
-// point costs a comparison with nil.
+// first gets there, "batch.committed:3" at the third time, and "batch.committed:3:hang" has it wait there instead. "tell" ends
+// nothing: every point that is passed is told on stderr. Without the variable a point costs a comparison with nil.
 package failpoint
 
 import (
@@ -21,12 +21,14 @@ const (
 	Resume     Step = "resume"     // a run changes its status to running
 	Extend     Step = "extend"     // a run gets more generations
 	Space      Step = "space"      // sites and levels of a run
+	Attempt    Step = "attempt"    // a stage is about to be scored
 	Batch      Step = "batch"      // candidates and scores of a stage
 	Generation Step = "generation" // a generation is closed
 	Result     Step = "result"     // a held-out result
 	Stop       Step = "stop"       // a run is interrupted or failed
 	Finish     Step = "finish"     // a run is sealed
 	Supersede  Step = "supersede"  // a run is set aside
+	Merge      Step = "merge"      // a run of another database is copied
 	Note       Step = "note"       // an event or an artifact of a run
 	Migration  Step = "migration"  // a step from one schema to the next, or the making of a database
 )
@@ -49,7 +51,7 @@ const (
 
 // Transactions are the steps that pass Written and Committed.
 func Transactions() []Step {
-	return []Step{Begin, Resume, Extend, Space, Batch, Generation, Result, Stop, Finish, Supersede, Note, Migration}
+	return []Step{Begin, Resume, Extend, Space, Attempt, Batch, Generation, Result, Stop, Finish, Supersede, Merge, Note, Migration}
 }
 
 // Files are the steps that pass Written and Renamed.
@@ -57,6 +59,9 @@ func Files() []Step { return []Step{File, Folder, Backup} }
 
 // Variable is the environment variable that names a point.
 const Variable = "FINCH_FAILPOINT"
+
+// Tell is the variable's value that has points told, each in a line "failpoint batch.committed".
+const Tell = "tell"
 
 // point is where the process is to end.
 type point struct {
@@ -66,20 +71,23 @@ type point struct {
 	act   func()
 }
 
-// armed is read once: nothing that runs can change it.
+// armed is what a point does. It is read once: nothing that runs can change it.
 var armed = fromEnvironment()
 
-func fromEnvironment() *point {
+func fromEnvironment() func(Step, Phase) {
 	text := os.Getenv(Variable)
-	if text == "" {
+	switch text {
+	case "":
 		return nil
+	case Tell:
+		return tell
 	}
 	p, err := parse(text)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", Variable, err)
 		os.Exit(2)
 	}
-	return p
+	return p.pass
 }
 
 func parse(text string) (*point, error) {
@@ -123,9 +131,11 @@ func known(step Step, phase Phase) bool {
 // At passes a point.
 func At(step Step, phase Phase) {
 	if armed != nil {
-		armed.pass(step, phase)
+		armed(step, phase)
 	}
 }
+
+func tell(step Step, phase Phase) { fmt.Fprintf(os.Stderr, "failpoint %s.%s\n", step, phase) }
 
 func (p *point) pass(step Step, phase Phase) {
 	if step == p.step && phase == p.phase && p.left.Add(-1) == 0 {

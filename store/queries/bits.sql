@@ -4,9 +4,9 @@ WITH picked AS (
     SELECT id FROM runs WHERE superseded = 0 AND (:run IS NULL OR id = :run OR experiment = :run)
 ),
 depth AS (
-    SELECT p.id AS run_id, max(s.block) + 1 AS blocks
+    SELECT p.id AS run_id, max(block) + 1 AS blocks
     FROM picked p
-    CROSS JOIN sites s ON s.run_id = p.id
+    CROSS JOIN sites ON sites.run_id = p.id
     GROUP BY p.id
 )
 SELECT l.run_id, l.experiment, l.seed, l.role, l.kind,

@@ -5,10 +5,9 @@ SELECT b.run_id, b.experiment, b.method, b.seed, b.status, b.file_bytes, b.bits_
        b.baseline_kl, b.baseline_ppl, b.paired_difference, b.paired_error, b.verdict,
        (SELECT sum(evaluations) FROM generations g WHERE g.run_id = b.run_id) AS evaluations,
        (SELECT sum(tokens) FROM generations g WHERE g.run_id = b.run_id) AS tokens,
-       (SELECT sum((1 - s.memo) * s.tokens) FROM generations g JOIN slices l ON l.run_id = g.run_id AND l.generation = g.generation
-        JOIN scores s ON s.run_id = l.run_id AND s.slice = l.id WHERE g.run_id = b.run_id) AS computed_tokens,
-       (SELECT sum(seconds) FROM generations g WHERE g.run_id = b.run_id) AS search_seconds
-FROM best b
+       (SELECT sum(k.computed_tokens) FROM generations g JOIN generation_costs k USING (run_id, generation) WHERE g.run_id = b.run_id) AS computed_tokens,
+       (SELECT sum(seconds) FROM generations g WHERE g.run_id = b.run_id) AS search_seconds, r.model_hash, r.evaluation_hash
+FROM best b JOIN runs r ON r.id = b.run_id
 WHERE :runs IS NULL
    OR instr(',' || replace(:runs, ' ', '') || ',', ',' || b.run_id || ',') > 0
    OR instr(',' || replace(:runs, ' ', '') || ',', ',' || replace(b.experiment, ' ', '') || ',') > 0

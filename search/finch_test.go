@@ -1,0 +1,66 @@
+package search
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// reached is how many tokens a search scores until its best is at most so bad, or -1.
+func reached(s Strategy, f landscape, truth func(Genome) float64, goal float64) int64 {
+	tokens := int64(0)
+	for {
+		b, ok := s.Ask()
+		if !ok {
+			return -1
+		}
+		fitness := make([]float64, len(b.Candidates))
+		for i, c := range b.Candidates {
+			fitness[i] = f(c.Genome, b)
+			tokens += int64(b.Tokens)
+		}
+		s.Tell(fitness)
+		if best := s.Best(); best.ID >= 0 && truth(best.Genome) <= goal {
+			return tokens
+		}
+	}
+}
+
+// On noisy landscapes with pair terms finch gets where evopress ends with a fifth of its tokens, and does not fall behind it afterwards.
+func TestFinchNeedsFewerTokens(t *testing.T) {
+	settings := Settings{Generations: 60, Offspring: 16, Survivors: []int{2, 1}, Tokens: []int{512, 4096}, Start: Start{Candidates: 16, Tokens: 512}}
+	for _, each := range []struct {
+		name  string
+		space *Space
+	}{{"bits", intSpace(6, 3.5)}, {"depth", depthSpace(12, 3, 3)}, {"joint", bytesSpace(4, 3.5, true)}} {
+		t.Run(each.name, func(t *testing.T) {
+			settings := settings
+			settings.Importance = withImportance(each.space).Importance
+			o := mustOperators(t, each.space, "", "")
+			for seed := range uint64(3) {
+				_, truth := quadratic(o, rand.New(rand.NewPCG(seed, 9)))
+				f := noisy(func(g Genome, _ Batch) float64 { return truth(g) }, 0.05)
+				reference := mustNew(t, "evopress", each.space, settings, seed)
+				run(t, reference, f)
+				goal := truth(reference.Best().Genome)
+				tokens := reached(mustNew(t, "finch", each.space, settings, seed), f, truth, goal)
+				if most := reference.Effort().Tokens / 5; tokens < 0 || tokens > most {
+					t.Errorf("seed %d: %d tokens to reach %.4f, of %d allowed", seed, tokens, goal, most)
+				}
+				s := mustNew(t, "finch", each.space, settings, seed)
+				run(t, s, f)
+				if final := truth(s.Best().Genome); final > goal*1.02 {
+					t.Errorf("seed %d: ends at %.4f, evopress at %.4f", seed, final, goal)
+				}
+			}
+		})
+	}
+}
+
+// A budget that cannot pay the measurements is refused with what to write instead, and failed measurements are no obstacle.
+func TestFinchNeedsMeasurements(t *testing.T) {
+	space := intSpace(4, 3.5)
+	_, err := New("finch", space, Settings{Generations: 1, Offspring: 2, Survivors: []int{1}, Tokens: []int{512}, Start: Start{Candidates: 1, Tokens: 512}}, 1)
+	if err == nil {
+		t.Error("not refused")
+	}
+}
