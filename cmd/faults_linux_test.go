@@ -2,8 +2,10 @@ package cmd_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,16 +95,19 @@ func wantSound(t *testing.T, dir string) {
 	}
 }
 
-// TestTooManyFiles gives a run fewer files than it needs.
+// TestTooManyFiles gives a run fewer files than it needs. How many it needs depends on how its goroutines meet in the database: with 16 it
+// may do.
 func TestTooManyFiles(t *testing.T) {
 	finishedRun(t)
-	for _, limit := range []string{"8", "12", "16"} {
-		t.Run(limit, func(t *testing.T) {
+	for _, limit := range []int{8, 12, 16} {
+		t.Run(strconv.Itoa(limit), func(t *testing.T) {
 			dir := experiments(t)
-			c, r := command(t, dir, "run", "two.toml")
-			c.Path, c.Args = "/bin/sh", append([]string{"sh", "-c", "ulimit -n " + limit + `; exec "$0" "$@"`}, c.Args...)
+			c, end := command(t, dir, "run", "two.toml")
+			c.Path, c.Args = "/bin/sh", append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, limit)}, c.Args...)
 			c.Run()
-			wantAdvice(t, r(), "finch.", "more files")
+			if r := end(); limit < 16 || r.code != 0 {
+				wantAdvice(t, r, "finch.", "more files")
+			}
 			wantSound(t, dir)
 			wantSame(t, dir, "run", "two.toml")
 		})

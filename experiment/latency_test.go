@@ -142,6 +142,9 @@ func TestMeasureLatency(t *testing.T) {
 	place := newPlace(t)
 	s := place.session(t, "a.db")
 	e := place.experiment(t, tinyLevels+"budget = { bits_per_weight = 9 }")
+	if _, err := s.Build(context.Background(), prepare(t, s, e)); err != nil {
+		t.Fatal(err)
+	}
 	var now time.Time
 	calls := 0
 	s.Clock = func() time.Time { // every second call ends a round, of 1 ms but for two that are disturbed
@@ -154,10 +157,6 @@ func TestMeasureLatency(t *testing.T) {
 		}
 		return now
 	}
-	if _, err := s.Build(context.Background(), prepare(t, s, e)); err != nil { // which asks for the time, too
-		t.Fatal(err)
-	}
-	calls = 0
 	table, err := s.MeasureLatency(context.Background(), e, 2, 5, 1)
 	if err != nil {
 		t.Fatal(err)
