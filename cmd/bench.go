@@ -18,7 +18,7 @@ alone, is measured in the same rounds: close other programs, but trust the ratio
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBenchKernels(), newBenchEvaluate(), newBenchLatency())
+	c.AddCommand(newBenchKernels(), newBenchEvaluate(), newBenchLatency(), newBenchSearch())
 	return c
 }
 
