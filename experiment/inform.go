@@ -20,16 +20,16 @@ const (
 	outlierMultiple = 5
 )
 
-// inform measures what search methods cannot know of a model: how much each block matters, if sublayers may be dropped, and
-// otherwise what each level does to its layer. The baseline needs the influence of blocks, whatever the method.
+// inform measures what search methods cannot know of a model: what each level does to its layer and, if sublayers may be dropped, how much
+// each block matters. The baseline needs the influence of blocks, whatever the method.
 func (r *run) inform(ctx context.Context, set *search.Settings) (err error) {
+	if set.LocalErrors, err = r.localErrors(r.Levels); err != nil {
+		return err
+	}
 	if !r.Config.Levels.Drops() {
 		if r.Config.Search.Method == "owl" {
-			if set.Outliers, err = r.outliers(ctx); err != nil {
-				return err
-			}
+			set.Outliers, err = r.outliers(ctx)
 		}
-		set.LocalErrors, err = r.localErrors(r.Levels)
 		return err
 	}
 	slice := r.Calibration.First(influenceSequences)

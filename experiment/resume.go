@@ -24,8 +24,8 @@ func (s *Session) Finished(ctx context.Context, config *configs.Experiment, seed
 	if err != nil {
 		return false, err
 	}
-	extends, err := mayGoOn(config, &r)
-	return r.Status == store.Finished && !extends, err
+	fewer, err := mayGoOn(config, &r)
+	return r.Status == store.Finished && fewer == 0, err
 }
 
 // SetAside supersedes the runs of experiments, all their seeds, in one step: Run then begins new ones.
@@ -65,25 +65,30 @@ var fixed = []struct{ key, reason string }{
 	{"search", "it decided which candidates there are"},
 }
 
-// mayGoOn says whether the experiment asks for more generations of a run than were asked for, and refuses any other
-// difference in settings.
-func mayGoOn(config *configs.Experiment, r *store.Run) (extends bool, err error) {
+// mayGoOn refuses to go on with a run under other settings, but for more generations: then it gives the number asked for so far, else 0.
+func mayGoOn(config *configs.Experiment, r *store.Run) (fewer int, err error) {
 	if r.ConfigHash == hash(config.Canonical()) {
-		return false, nil
+		return 0, nil
 	}
 	changes, err := config.Changes([]byte(r.Config))
 	if err != nil {
-		return false, fmt.Errorf("run %d: %w: finch check says what is wrong with the database", r.ID, err)
+		return 0, fmt.Errorf("run %d: %w: finch check says what is wrong with the database", r.ID, err)
 	}
 	for _, c := range changes {
-		reason := refusal(config, c)
-		if reason == "" {
-			continue
+		if reason := refusal(config, c); reason != "" {
+			return 0, refuse(config, r, c, reason)
 		}
-		return false, config.Errorf(c.Key, "%s is %s, but run %d of %q with seed %d was begun with %s: %s: write %s again, give the experiment another name, or start anew with --fresh, which keeps the old run",
-			c.Key, written(c.Is), r.ID, config.Name, r.Seed, written(c.Was), reason, written(c.Was))
+		if fewer, err = strconv.Atoi(c.Was); err != nil { // the one setting that is not refused
+			return 0, refuse(config, r, c, "that is no number")
+		}
 	}
-	return true, nil
+	return fewer, nil
+}
+
+// refuse says that a run does not go on with a changed setting, and why.
+func refuse(config *configs.Experiment, r *store.Run, c configs.Change, reason string) error {
+	return config.Errorf(c.Key, "%s is %s, but run %d of %q with seed %d was begun with %s: %s: write %s again, give the experiment another name, or start anew with --fresh, which keeps the old run",
+		c.Key, written(c.Is), r.ID, config.Name, r.Seed, written(c.Was), reason, written(c.Was))
 }
 
 // refusal is why a run does not go on with a changed setting; "" if it does.
@@ -151,12 +156,17 @@ func (r *run) begin(ctx context.Context) error {
 
 // mayResume refuses to go on when the same question would get another answer.
 func (r *run) mayResume(old *store.Run) (extends bool, err error) {
-	if extends, err = mayGoOn(r.Config, old); err != nil {
+	fewer, err := mayGoOn(r.Config, old)
+	if err != nil {
 		return false, err
+	}
+	if method := r.Config.Search.Method; fewer > 0 && !search.Extends(method, r.Space, r.searchSettings(), fewer) {
+		c := configs.Change{Key: "search.generations", Was: strconv.Itoa(fewer), Is: strconv.Itoa(r.Config.Search.Generations)}
+		return false, refuse(r.Config, old, c, fmt.Sprintf("with so many generations method %q begins otherwise", method))
 	}
 	other := r.Origins(r.Task, old)
 	if len(other) == 0 {
-		return extends, nil
+		return fewer > 0, nil
 	}
 	o := other[0]
 	if o.Input {

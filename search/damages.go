@@ -52,8 +52,7 @@ func (s *steps) probes(o *Operators, plan []probe) []Candidate {
 	return candidates
 }
 
-// measured reads the damages off the scores of probes. Between levels of the plan the square root of the damage, the disturbance, is
-// interpolated.
+// measured reads the damages off the scores of probes: none of levels that are not in the plan.
 func measured(o *Operators, plan []probe, fitness []float64) damages {
 	base := fitness[0]
 	if !finite(base) {
@@ -66,16 +65,6 @@ func measured(o *Operators, plan []probe, fitness []float64) damages {
 	for k, p := range plan {
 		if d[p.site][p.level] = fitness[k+1] - base; !finite(d[p.site][p.level]) {
 			d[p.site][p.level] = failed
-		}
-	}
-	for k, p := range plan {
-		next := probe{p.site, uint8(len(d[p.site]) - 1)}
-		if k+1 < len(plan) && plan[k+1].site == p.site {
-			next = plan[k+1]
-		}
-		low, high := math.Sqrt(max(0, d[p.site][p.level])), math.Sqrt(max(0, d[p.site][next.level]))
-		for l := p.level + 1; l < next.level; l++ {
-			d[p.site][l] = square(low + (high-low)*float64(l-p.level)/float64(next.level-p.level))
 		}
 	}
 	return d

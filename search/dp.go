@@ -18,8 +18,11 @@ func newDP(o *Operators, settings Settings, _ uint64) (Strategy, error) {
 // newDPLocal is the same on local errors, which cost no token: each is ‖ΔW·X‖²/‖W·X‖² of a layer at a level, or without X
 // where no inputs were seen.
 func newDPLocal(o *Operators, settings Settings, _ uint64) (Strategy, error) {
+	if len(o.gates()) > 0 {
+		return nil, errors.New("sublayers have no local errors: leave the level drop out")
+	}
 	if settings.LocalErrors == nil {
-		return nil, errors.New("the local errors of levels are not known, or sublayers have none: leave the level drop out")
+		return nil, errors.New("the local errors of levels are not known")
 	}
 	return scoredOnce(settings, solveDP(o, settings.LocalErrors), "dp-local"), nil
 }

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"fmt"
 	"math"
 )
 
@@ -26,7 +25,7 @@ const (
 //     the budget by the surrogate's steepest steps.
 //
 // Children are scored beside their parent on a slice of the first stage's length, the best and the parent again on one of the last's. Steps that
-// the tokens of evopress do not pay for end the search.
+// the tokens of evopress do not pay for end the search; where they do not even pay for the measurements, it is evopress.
 type finch struct {
 	*steps
 	ops      *Operators
@@ -50,6 +49,15 @@ func newFinch(o *Operators, settings Settings, seed uint64) (Strategy, error) {
 	tokens, last := int64(settings.Tokens[0]), int64(settings.lastTokens())
 	total := settings.TotalTokens()
 	generation := int64(settings.Offspring+1)*tokens + int64(settings.Survivors[0]+1)*last
+	errors := settings.LocalErrors
+	if errors == nil {
+		errors = o.steepness()
+	}
+	plan := o.fewProbes(errors)
+	const starts = 3 // at most
+	if needed := int64(len(plan)+1)*tokens + starts*last; needed > total {
+		return newEvoPress(o, settings, seed)
+	}
 	f := &finch{
 		steps: newSteps(Effort{Tokens: total, Generations: int(total / generation)}), ops: o, settings: settings, seed: seed,
 		scored: map[string]Candidate{}, left: total, surveyed: none.ID,
@@ -58,14 +66,8 @@ func newFinch(o *Operators, settings Settings, seed uint64) (Strategy, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan := o.coarseProbes()
-	const starts = 3 // at most
-	if needed := int64(len(plan)+1)*tokens + starts*last; needed > total {
-		return nil, fmt.Errorf("%d measurements of single sites and %d starts need %d tokens, and evopress with these settings would spend %d: raise generations or offspring, or lower the tokens of the first stage",
-			len(plan)+1, starts, needed, total)
-	}
 	f.batch(Batch{Tokens: settings.Tokens[0], Candidates: f.probes(o, plan), Probe: true}, func(_ []Candidate, fitness []float64) {
-		d := measured(o, plan, fitness)
+		d := interpolated(measured(o, plan, fitness), plan, errors)
 		f.model = newSurrogate(o, d)
 		f.startAt(solveDP(o, d).Levels, "dp")
 		f.startAt(naive.Levels, operator)

@@ -2,6 +2,7 @@ package search
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"testing"
 )
 
@@ -56,11 +57,25 @@ func TestFinchNeedsFewerTokens(t *testing.T) {
 	}
 }
 
-// A budget that cannot pay the measurements is refused with what to write instead, and failed measurements are no obstacle.
-func TestFinchNeedsMeasurements(t *testing.T) {
+// Where tokens do not pay for the measurements finch is evopress, and a run of it does not go on with so many that they do.
+func TestFinchWithFewTokens(t *testing.T) {
 	space := intSpace(4, 3.5)
-	_, err := New("finch", space, Settings{Generations: 1, Offspring: 2, Survivors: []int{1}, Tokens: []int{512}, Start: Start{Candidates: 1, Tokens: 512}}, 1)
-	if err == nil {
-		t.Error("not refused")
+	settings := Settings{Generations: 1, Offspring: 2, Survivors: []int{1}, Tokens: []int{512}, Start: Start{Candidates: 1, Tokens: 512}}
+	f := noisy(additive(plant(t, space, 9)), 5)
+	got, _ := run(t, mustNew(t, "finch", space, settings, 1), f)
+	want, _ := run(t, mustNew(t, "evopress", space, settings, 1), f)
+	if !reflect.DeepEqual(got, want) {
+		t.Error("not what evopress asks")
+	}
+	settings.Generations = 2
+	if !Extends("finch", space, settings, 1) {
+		t.Error("from 1 to 2 generations it does not extend")
+	}
+	settings.Generations = 4000
+	if Extends("finch", space, settings, 1) {
+		t.Error("from 1 to 4000 generations it extends")
+	}
+	if !Extends("finch", space, settings, 2000) || Extends("random", space, settings, 2000) {
+		t.Error("from 2000 to 4000 generations finch extends, random does not")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -150,12 +151,33 @@ func (s Settings) standIns(space *Space) Settings {
 	if s.Outliers == nil {
 		s.Outliers = make([]float64, blockCount(space))
 	}
-	if gates == 0 && s.LocalErrors == nil {
+	if s.LocalErrors == nil {
 		for i := range space.Sites {
 			s.LocalErrors = append(s.LocalErrors, make([]float64, len(space.Sites[i].Levels)))
 		}
 	}
 	return s
+}
+
+// Extends says whether a search with these settings begins with all that one with fewer generations asks, of a method that says it does: more
+// generations may pay for another beginning.
+func Extends(method string, space *Space, settings Settings, fewer int) bool {
+	first := func(generations int) (Batch, error) {
+		s := settings.standIns(space)
+		s.Generations = generations
+		strategy, err := New(method, space, s, 0)
+		if err != nil {
+			return Batch{}, err
+		}
+		b, _ := strategy.Ask()
+		return b, nil
+	}
+	short, err := first(fewer)
+	if err != nil {
+		return false
+	}
+	long, err := first(settings.Generations)
+	return err == nil && reflect.DeepEqual(short, long)
 }
 
 func prepare(space *Space, settings Settings) (*Operators, Settings, error) {

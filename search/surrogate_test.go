@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -133,7 +134,7 @@ func TestClimberKeepsCount(t *testing.T) {
 	}
 }
 
-// Of a ladder some levels are measured; the disturbance of those between is on a line, and three points around a level make a parabola.
+// Of a ladder two levels are measured; the disturbance of the others is on lines, and three points around a level make a parabola.
 func TestInterpolation(t *testing.T) {
 	space := &Space{Constraints: []Constraint{{Name: "weights", Limit: 32}}}
 	for i := range 4 {
@@ -144,27 +145,48 @@ func TestInterpolation(t *testing.T) {
 		space.Sites = append(space.Sites, site)
 	}
 	o := mustOperators(t, space, "", "")
-	plan := o.coarseProbes()
-	if want := coarse * len(space.Sites); len(plan) != want {
-		t.Fatalf("%d probes, want %d", len(plan), want)
+	truth := func(i, l int) float64 { return square(0.1 * float64((1+i)*(16-l))) }
+	local := make([][]float64, len(space.Sites))
+	for i := range local {
+		for l := range 17 {
+			local[i] = append(local[i], square(float64(16-l)/16))
+		}
 	}
-	truth := func(l float64) float64 { return square(0.1 * (16 - l)) }
-	fitness := []float64{3}
-	for _, p := range plan {
-		fitness = append(fitness, 3+truth(float64(p.level)))
-	}
-	for i, site := range measured(o, plan, fitness) {
-		for l, got := range site {
-			if want := truth(float64(l)); math.Abs(got-want) > 1e-12 {
-				t.Fatalf("damage of level %d of site %d is %v, want %v", l, i, got, want)
+	for name, errors := range map[string][][]float64{"known": local, "unknown": o.steepness()} {
+		plan := o.fewProbes(errors)
+		if want := 2 * len(space.Sites); len(plan) != want {
+			t.Fatalf("%d probes, want %d", len(plan), want)
+		}
+		fitness := []float64{3}
+		for _, p := range plan {
+			fitness = append(fitness, 3+truth(p.site, int(p.level)))
+		}
+		for i, site := range interpolated(measured(o, plan, fitness), plan, errors) {
+			for l, got := range site {
+				if want := truth(i, l); math.Abs(got-want) > 1e-12 {
+					t.Fatalf("%s: damage of level %d of site %d is %v, want %v", name, l, i, got, want)
+				}
 			}
 		}
+	}
+
+	// Levels need not be in order of what they do: the worst is measured, and one between by its local error.
+	mixed := &Space{Sites: []Site{{Name: "a", Gate: -1, Levels: []Level{{Name: "q2_k", Costs: []int64{1}}, {Name: "sparse", Costs: []int64{2}}, {Name: "q6_k", Costs: []int64{3}}}}},
+		Constraints: []Constraint{{Name: "weights", Limit: 3}}}
+	m := mustOperators(t, mixed, "", "")
+	errors := [][]float64{{0.04, 0.25, 0.01}}
+	plan := m.fewProbes(errors)
+	if want := []probe{{0, 1}}; !slices.Equal(plan, want) {
+		t.Fatalf("probes %v, want %v", plan, want)
+	}
+	if d := interpolated(measured(m, plan, []float64{1, 17}), plan, errors)[0]; math.Abs(d[0]-1) > 1e-12 || d[1] != 16 || d[2] != 0 {
+		t.Errorf("damages %v, want 1, 16, 0", d)
 	}
 
 	g := o.base.genome
 	around := o.neighbours(g)
 	parabola := func(l, at uint8) float64 { x := float64(l) - float64(at); return 0.3*x*x - 0.1*x }
-	fitness = []float64{2}
+	fitness := []float64{2}
 	for _, p := range around {
 		fitness = append(fitness, 2+parabola(p.level, g[p.site]))
 	}

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -93,26 +94,84 @@ func localDamages(o *Operators, g Genome, plan []probe, fitness []float64) damag
 	return d
 }
 
-// coarse levels are measured of a ladder that has more than twice as many; those between are interpolated.
-const coarse = 4
-
 // allProbes are all levels of each site but its dearest.
-func (o *Operators) allProbes() []probe { return o.plan(math.MaxInt) }
-
-// coarseProbes leaves levels out where a site has many.
-func (o *Operators) coarseProbes() []probe { return o.plan(coarse) }
-
-func (o *Operators) plan(most int) []probe {
+func (o *Operators) allProbes() []probe {
 	var plan []probe
 	for i := range o.space.Sites {
-		top := len(o.space.Sites[i].Levels) - 1
-		n := top
-		if n/2 > most {
-			n = most
-		}
-		for k := range n {
-			plan = append(plan, probe{i, uint8(k * top / n)})
+		for l := range len(o.space.Sites[i].Levels) - 1 {
+			plan = append(plan, probe{i, uint8(l)})
 		}
 	}
 	return plan
+}
+
+// steepness stands for local errors where none are known: every step below the dearest level disturbs as much as the one before.
+func (o *Operators) steepness() [][]float64 {
+	errors := make([][]float64, len(o.space.Sites))
+	for i := range errors {
+		n := len(o.space.Sites[i].Levels)
+		for l := range n {
+			errors[i] = append(errors[i], square(float64(n-1-l)))
+		}
+	}
+	return errors
+}
+
+// longLadder: of a site with more levels two are measured, else one.
+const longLadder = 6
+
+// fewProbes are of each site the level of the largest local error, and the middle of a long ladder.
+func (o *Operators) fewProbes(errors [][]float64) []probe {
+	var plan []probe
+	for i, e := range errors {
+		top := len(e) - 1
+		worst := 0
+		for l := range top {
+			if e[l] > e[worst] {
+				worst = l
+			}
+		}
+		plan = append(plan, probe{i, uint8(worst)})
+		if middle := top / 2; len(e) > longLadder && middle != worst {
+			plan = append(plan, probe{i, uint8(middle)})
+		}
+	}
+	return plan
+}
+
+// interpolated are the damages of all levels from those of a plan. What a level does to the logits is, for one site, nearly in proportion to
+// what it does to the layer's outputs: between measured levels the square root of the damage is linear in that of the local error.
+func interpolated(d damages, plan []probe, errors [][]float64) damages {
+	type point struct{ x, y float64 }
+	all := make(damages, len(d))
+	next := 0 // in the plan, which is in order of sites
+	for i, e := range errors {
+		top := len(e) - 1
+		x := func(l int) float64 { return math.Sqrt(max(0, e[l])) - math.Sqrt(max(0, e[top])) }
+		points := []point{{0, 0}}
+		all[i] = slices.Clone(d[i])
+		known := map[int]bool{top: true}
+		for ; next < len(plan) && plan[next].site == i; next++ {
+			l := int(plan[next].level)
+			known[l] = true
+			points = append(points, point{x(l), math.Sqrt(max(0, d[i][l]))})
+		}
+		slices.SortFunc(points, func(a, b point) int { return cmp.Compare(a.x, b.x) })
+		for l := range top {
+			if known[l] {
+				continue
+			}
+			k := 1 // the segment around x(l), or the nearest
+			for k < len(points)-1 && points[k].x < x(l) {
+				k++
+			}
+			a, b := points[k-1], points[k]
+			y := b.y
+			if b.x > a.x {
+				y = a.y + (b.y-a.y)*(x(l)-a.x)/(b.x-a.x)
+			}
+			all[i][l] = square(max(0, y))
+		}
+	}
+	return all
 }
