@@ -2,6 +2,7 @@ package search
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -9,6 +10,8 @@ import (
 const (
 	// pairVariance is the prior variance of the entries of A: disturbances of two sites may well have a correlation of 0.3.
 	pairVariance = 0.1
+	// levelVariance is the prior variance of what the damage of a level is off by, in relation to it: most are interpolated.
+	levelVariance = 0.1
 	// memory is how many comparisons are learnt from, the latest; to fit a few hundred takes less time than to score one candidate.
 	memory = 512
 	// modelError is how far, in relation to it, a large difference may be from any quadratic form.
@@ -18,17 +21,20 @@ const (
 )
 
 // surrogate predicts fitness. A compressed site disturbs the logits, disturbances add up, and to second order KL is a
-// quadratic form of their sum. With the measured damage dᵢ of each level of each site by itself, what a genome g loses is
+// quadratic form of their sum. With the damage dᵢ of each level of each site by itself, measured or interpolated, what a genome g loses is
 //
-//	m(g) = Σᵢ dᵢ(gᵢ) + xᵀAx,   xᵢ = √dᵢ(gᵢ)
+//	m(g) = Σᵢ (1 + eᵢ(gᵢ))·dᵢ(gᵢ) + xᵀAx,   xᵢ = √dᵢ(gᵢ)
 //
-// where A, symmetric, holds how much the disturbances of two sites have in common, and on its diagonal what a site does otherwise than
-// when all others are at their dearest. A is learnt from differences between candidates scored on one slice, by Gaussian process
-// regression (Rasmussen and Williams, 2006, chapter 2) with the kernel pairVariance·(x·x')².
+// where e is what single damages are off by and A, symmetric, holds how much the disturbances of two sites have in common, and on its
+// diagonal what a site does otherwise than when all others are at their dearest. Both are learnt from differences between candidates
+// scored on one slice, by Gaussian process regression (Rasmussen and Williams, 2006, chapter 2) with the kernel
+//
+//	levelVariance·Σᵢ [gᵢ = g'ᵢ]·dᵢ(gᵢ)² + pairVariance·(x·x')²
 type surrogate struct {
-	o *Operators
-	d damages
-	x [][]float64 // √d [sites][levels]
+	o        *Operators
+	measured damages
+	d        damages     // with what was learnt
+	x        [][]float64 // √measured [sites][levels]
 
 	seen   []comparison // the latest, at most memory of them
 	kernel [][]float64  // prior covariances of the comparisons, [i][j ≤ i]
@@ -38,12 +44,20 @@ type surrogate struct {
 // comparison is how much worse a candidate scored than its parent on the same tokens.
 type comparison struct {
 	child, parent []float64 // amplitudes [sites]
+	moves         []move    // in order of sites
 	excess        float64   // beyond the difference in damages
 	variance      float64   // of excess
 }
 
+// move is a site at another level in the child than in the parent, and the damages of both levels: none in a dropped sublayer.
+type move struct {
+	site     int
+	from, to uint8
+	was, is  float64
+}
+
 func newSurrogate(o *Operators, d damages) *surrogate {
-	s := &surrogate{o: o, d: d, x: make([][]float64, len(d))}
+	s := &surrogate{o: o, measured: d, d: d, x: make([][]float64, len(d))}
 	for i := range d {
 		s.x[i] = make([]float64, len(d[i]))
 		for l, damage := range d[i] {
@@ -61,13 +75,14 @@ func (s *surrogate) at(g Genome, i int) (damage, amplitude float64) {
 	return s.d[i][g[i]], s.x[i][g[i]]
 }
 
-// amplitudes of all sites, and the sum of their damages.
+// amplitudes of all sites, and the sum of their measured damages.
 func (s *surrogate) amplitudes(g Genome) (x []float64, sum float64) {
 	x = make([]float64, len(g))
 	for i := range g {
-		damage, amplitude := s.at(g, i)
-		x[i] = amplitude
-		sum += damage
+		if s.o.space.active(g, i) {
+			x[i] = s.x[i][g[i]]
+			sum += s.measured[i][g[i]]
+		}
 	}
 	return x, sum
 }
@@ -77,7 +92,12 @@ func (s *surrogate) learn(child, parent Genome, difference, variance float64) {
 	c, childSum := s.amplitudes(child)
 	p, parentSum := s.amplitudes(parent)
 	model := modelError * difference
-	n := comparison{c, p, difference - (childSum - parentSum), variance + model*model}
+	n := comparison{child: c, parent: p, excess: difference - (childSum - parentSum), variance: variance + model*model}
+	for i := range child {
+		if child[i] != parent[i] {
+			n.moves = append(n.moves, move{i, parent[i], child[i], square(p[i]), square(c[i])})
+		}
+	}
 	if len(s.seen) == memory {
 		s.seen, s.kernel = s.seen[1:], s.kernel[1:]
 		for i := range s.kernel {
@@ -93,11 +113,43 @@ func (s *surrogate) learn(child, parent Genome, difference, variance float64) {
 }
 
 func (n *comparison) covariance(o *comparison) float64 {
-	return pairVariance * (square(dot(n.child, o.child)) - square(dot(n.child, o.parent)) -
-		square(dot(n.parent, o.child)) + square(dot(n.parent, o.parent)))
+	levels := 0.0
+	for i, j := 0, 0; i < len(n.moves) && j < len(o.moves); {
+		a, b := &n.moves[i], &o.moves[j]
+		if a.site == b.site {
+			levels += a.covariance(b)
+		}
+		if a.site <= b.site {
+			i++
+		}
+		if a.site >= b.site {
+			j++
+		}
+	}
+	pairs := square(dot(n.child, o.child)) - square(dot(n.child, o.parent)) -
+		square(dot(n.parent, o.child)) + square(dot(n.parent, o.parent))
+	return levelVariance*levels + pairVariance*pairs
 }
 
-// fit finds the mean of A given all comparisons.
+// covariance of two moves of a site, in units of levelVariance: a level has only itself in common.
+func (m *move) covariance(o *move) float64 {
+	sum := 0.0
+	if m.to == o.to {
+		sum += m.is * o.is
+	}
+	if m.to == o.from {
+		sum -= m.is * o.was
+	}
+	if m.from == o.to {
+		sum -= m.was * o.is
+	}
+	if m.from == o.from {
+		sum += m.was * o.was
+	}
+	return sum
+}
+
+// fit finds the means of e and A given all comparisons.
 func (s *surrogate) fit() {
 	n, sites := len(s.seen), len(s.d)
 	if n == 0 || sites > maxLearnt {
@@ -118,6 +170,17 @@ func (s *surrogate) fit() {
 		return // what was learnt before remains
 	}
 	s.a = make([]float64, sites*sites)
+	s.d = make(damages, sites)
+	for i, d := range s.measured {
+		s.d[i] = slices.Clone(d)
+	}
+	for i := range n {
+		w := levelVariance * weights.AtVec(i)
+		for _, m := range s.seen[i].moves {
+			s.d[m.site][m.to] += w * square(m.is)
+			s.d[m.site][m.from] -= w * square(m.was)
+		}
+	}
 	for i := range n {
 		w := pairVariance * weights.AtVec(i)
 		addOuter(s.a, s.seen[i].child, w)
