@@ -179,18 +179,7 @@ func (f *finch) breed(firstSlot, stage int) {
 	f.model.fit()
 	parent := f.model.climber(f.ops.individual(f.parent.Genome).Clone())
 	f.compete(firstSlot, stage, func(slot int) Genome {
-		rng := Rand(f.seed, f.generation, firstSlot+slot)
-		var best *climber
-		for range tries {
-			c := parent.wander(1<<(slot%boldness), rng)
-			if c != nil && (best == nil || c.value < best.value) {
-				best = c
-			}
-		}
-		if best == nil {
-			return nil
-		}
-		return best.Levels
+		return parent.child(1<<(slot%boldness), Rand(f.seed, f.generation, firstSlot+slot))
 	})
 }
 

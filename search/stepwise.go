@@ -161,12 +161,15 @@ func (d damages) raise(ind *Individual) {
 // worthwhile is what a step heals for its cost. One that costs nothing is taken or not for what it heals alone.
 func worthwhile(heals float64, cost int64) float64 { return heals / max(1, float64(cost)) }
 
-// hasRoom says whether layer i can go up within the limits.
+// hasRoom says whether layer i, which is not at its highest level, can go up within the limits.
 func (ind *Individual) hasRoom(i int) bool {
-	mark := len(ind.log)
-	fits := ind.raiseFits(i)
-	ind.rollback(mark)
-	return fits
+	levels, l := ind.Space.Sites[i].Levels, ind.Levels[i]
+	for c, k := range ind.Space.Constraints {
+		if ind.cost[c]+levels[l+1].Costs[c]-levels[l].Costs[c] > k.Limit {
+			return false
+		}
+	}
+	return true
 }
 
 // comeback is what it is worth to bring the sublayer of gate i back, with its layers at the levels that then fit; false if none do.

@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"math"
 	"testing"
 )
 
@@ -69,18 +70,53 @@ func BenchmarkGreedy(b *testing.B) {
 		name := map[bool]string{false: "bits", true: "joint"}[gates]
 		b.Run(name, func(b *testing.B) {
 			o := wideSearch(b, gates).ops
-			d, rng := make(damages, len(o.space.Sites)), Rand(1, 0, 0)
-			for i := range d {
-				d[i] = make([]float64, len(o.space.Sites[i].Levels))
-				for l := len(d[i]) - 2; l >= 0; l-- {
-					d[i][l] = d[i][l+1] + rng.Float64()
-				}
-			}
+			d := wideDamages(o, 1)
 			for b.Loop() {
 				ind := o.individual(o.dearest())
 				d.lower(ind)
 				d.raise(ind)
 			}
 		})
+	}
+}
+
+// wideDamages grow from level to level by random amounts.
+func wideDamages(o *Operators, seed uint64) damages {
+	d, rng := make(damages, len(o.space.Sites)), Rand(seed, 0, 0)
+	for i := range d {
+		d[i] = make([]float64, len(o.space.Sites[i].Levels))
+		for l := len(d[i]) - 2; l >= 0; l-- {
+			d[i][l] = d[i][l+1] + rng.Float64()
+		}
+	}
+	return d
+}
+
+// BenchmarkFinchPropose makes the 128 offspring of a generation of method finch, each the best of four walks of up to 128 kicks: from an
+// allocation where its damages leave nothing to mend, and from one that is as good only by other damages, so that most kicks are accepted.
+func BenchmarkFinchPropose(b *testing.B) {
+	for _, gates := range []bool{false, true} {
+		for _, settled := range []bool{true, false} {
+			name := map[bool]string{false: "bits", true: "joint"}[gates] + map[bool]string{false: "/unsettled", true: "/settled"}[settled]
+			b.Run(name, func(b *testing.B) {
+				e := wideSearch(b, gates)
+				o, d := e.ops, wideDamages(e.ops, 1)
+				ind := o.individual(o.dearest())
+				d.lower(ind)
+				d.raise(ind)
+				if !settled {
+					d = wideDamages(o, 2)
+				}
+				f := &finch{steps: newSteps(Effort{}), ops: o, settings: e.settings, seed: 1, scored: map[string]Candidate{}, left: math.MaxInt64, model: newSurrogate(o, d)}
+				f.parent = f.candidate(0, 0, ind.Levels, -1, "start")
+				for b.Loop() {
+					f.generation++
+					f.breed(0, 0)
+					if n := len(f.steps.next.Candidates); n < 100 { // some may be alike
+						b.Fatal(n, "candidates")
+					}
+				}
+			})
+		}
 	}
 }
