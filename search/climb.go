@@ -14,16 +14,26 @@ type ranking struct {
 
 // touch takes note that the steps of a site and of its sublayer are not what they were.
 func (c *climber) touch(i int) {
-	for _, r := range c.rankings {
+	gate := i
+	if c.isLayer(i) {
+		gate = c.Space.Sites[i].Gate
+	}
+	for k, r := range c.rankings {
 		if r == nil {
 			continue
 		}
-		r.outdate(i)
-		if gate := c.Space.Sites[i].Gate; gate >= 0 {
+		if gate >= 0 {
 			r.outdate(gate)
+		}
+		if gate != i && k < c.lowestUps() { // of no layer
+			r.outdate(i)
 		}
 	}
 }
+
+// ups and lowestUps are the rankings after those of steps down, one for each limit.
+func (c *climber) ups() int       { return len(c.cost) }
+func (c *climber) lowestUps() int { return len(c.cost) + 1 }
 
 func (r *ranking) outdate(i int) {
 	if !r.listed[i] {
@@ -119,6 +129,13 @@ func (c *climber) harmDown(i int) float64 {
 	if c.isLayer(i) {
 		return c.harmOf(i, c.Levels[i]-1)
 	}
+	if c.ax == nil {
+		harm := 0.0
+		for _, layer := range c.ops.layers[i] {
+			harm -= c.d[layer]
+		}
+		return harm + (c.model.d[i][Drop] - c.d[i])
+	}
 	mark := len(c.log)
 	c.stepDown(i)
 	harm := c.harm(mark)
@@ -146,8 +163,8 @@ func (c *climber) ascend() {
 func (c *climber) bestUp() (best int, worth float64) {
 	if c.ax == nil {
 		visit := func(i int) float64 { return -c.worth(i) }
-		best, rank := c.ranking(len(c.cost), c.up).within(c.slack(), visit, -1, math.Inf(1))
-		best, rank = c.ranking(len(c.cost)+1, c.lowestUp).within(c.slack(), visit, best, rank)
+		best, rank := c.ranking(c.ups(), c.up).within(c.slack(), visit, -1, math.Inf(1))
+		best, rank = c.ranking(c.lowestUps(), c.lowestUp).within(c.slack(), visit, best, rank)
 		return best, -rank
 	}
 	best, worth = -1, math.Inf(-1)
@@ -201,6 +218,9 @@ func (c *climber) lowestUp(i int) node {
 	}
 	mark, cost := len(c.log), c.cost[0]
 	c.put(i, Keep)
+	for _, layer := range c.ops.layers[i] {
+		c.put(layer, 0)
+	}
 	back := c.since(mark, cost)
 	c.rollback(mark)
 	return back

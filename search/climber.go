@@ -137,7 +137,11 @@ func (c *climber) child(kicks int, rng Random) Genome {
 	var best Genome
 	least := math.Inf(1)
 	c.remember(&c.start)
-	for range tries {
+	walks := tries
+	if !c.model.learns() {
+		walks = 1 // where damages only add up, the best of several is the one that went least far
+	}
+	for range walks {
 		if c.wander(kicks, rng) && (best == nil || c.value < least) {
 			best, least = append(best[:0], c.Levels...), c.value
 		}

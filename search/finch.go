@@ -2,6 +2,9 @@ package search
 
 import (
 	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -177,10 +180,19 @@ func (f *finch) towards(target Genome, share float64, model *surrogate, rng Rand
 // breed scores offspring that the surrogate finds promising. The search ends if there are none.
 func (f *finch) breed(firstSlot, stage int) {
 	f.model.fit()
-	parent := f.model.climber(f.ops.individual(f.parent.Genome).Clone())
-	f.compete(firstSlot, stage, func(slot int) Genome {
-		return parent.child(1<<(slot%boldness), Rand(f.seed, f.generation, firstSlot+slot))
-	})
+	children := make([]Genome, f.settings.Offspring)
+	var taken atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(children)) { // each child is a function of the parent and its slot
+		workers.Go(func() {
+			parent := f.model.climber(f.ops.individual(f.parent.Genome).Clone())
+			for slot := int(taken.Add(1)) - 1; slot < len(children); slot = int(taken.Add(1)) - 1 {
+				children[slot] = parent.child(1<<(slot%boldness), Rand(f.seed, f.generation, firstSlot+slot))
+			}
+		})
+	}
+	workers.Wait()
+	f.compete(firstSlot, stage, func(slot int) Genome { return children[slot] })
 }
 
 // compete scores λ children beside their parent, and then the best of them again. Slots and stages are counted from the first. It

@@ -89,6 +89,9 @@ func (s *surrogate) amplitudes(g Genome) (x []float64, sum float64) {
 
 // learn takes note that a child scored so much more than its parent, with this variance.
 func (s *surrogate) learn(child, parent Genome, difference, variance float64) {
+	if !s.learns() {
+		return
+	}
 	c, childSum := s.amplitudes(child)
 	p, parentSum := s.amplitudes(parent)
 	model := modelError * difference
@@ -149,10 +152,13 @@ func (m *move) covariance(o *move) float64 {
 	return sum
 }
 
+// learns says whether there are few enough sites for pair terms.
+func (s *surrogate) learns() bool { return len(s.d) <= maxLearnt }
+
 // fit finds the means of e and A given all comparisons.
 func (s *surrogate) fit() {
 	n, sites := len(s.seen), len(s.d)
-	if n == 0 || sites > maxLearnt {
+	if n == 0 {
 		return
 	}
 	k := mat.NewSymDense(n, nil)

@@ -132,6 +132,35 @@ func TestClimberKeepsCount(t *testing.T) {
 	}
 }
 
+// Rankings find the same steps as a look at every site.
+func TestRankingsFindWhatAScanFinds(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	children := 0
+	for n := range 200 {
+		o, err := NewOperators(randomSpace(rng), "", "")
+		if err != nil {
+			continue
+		}
+		d, _ := quadratic(o, rng)
+		ranked, scanning := newSurrogate(o, d), newSurrogate(o, d)
+		scanning.a = make([]float64, len(d)*len(d)) // pair terms, of zero
+		start := o.Start(rng)
+		a, b := ranked.climber(start.Clone()), scanning.climber(start)
+		for slot := range 8 {
+			got, want := a.child(1<<slot, Rand(1, n, slot)), b.child(1<<slot, Rand(1, n, slot))
+			if !slices.Equal(got, want) {
+				t.Fatalf("space %d, slot %d: %v by rankings, %v by a scan", n, slot, got, want)
+			}
+			if got != nil {
+				children++
+			}
+		}
+	}
+	if children < 500 {
+		t.Errorf("only %d children", children)
+	}
+}
+
 // Of a ladder two levels are measured; the disturbance of the others is on lines, and three points around a level make a parabola.
 func TestInterpolation(t *testing.T) {
 	space := &Space{Constraints: []Constraint{{Name: "weights", Limit: 32}}}
