@@ -119,5 +119,5 @@ func TestChanged(t *testing.T) {
 	dir := copyOf(t, finishedRun(t))
 	text := strings.Replace(twoExperiments(t), "drop = 0.25", "drop = 0.50", 1)
 	write(t, dir, "two.toml", text)
-	finch(t, dir, "run", "two.toml").fails(t, 2, "finch: two.toml:18:12:", "budget.drop is 0.5, but run", "was begun with 0.25", "--fresh")
+	finch(t, dir, "run", "two.toml").fails(t, 2, "finch: two.toml:19:12:", "budget.drop is 0.5, but run", "was begun with 0.25", "--fresh")
 }

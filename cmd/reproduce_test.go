@@ -133,7 +133,7 @@ func TestReproduceOtherKernels(t *testing.T) {
 	dir := bundled(t, finishedRun(t), "depth")
 	other := kernels.Paths()[1].Name()
 	r := finch(t, dir, "reproduce", "run.json", "--kernels", other, "--tolerance", "1e-12")
-	if want := "finch: not equal: run 1 in run.db first differs from that of run.json in scores: generation 0, stage 0, candidate 1: fitness was "; r.code != 1 || !strings.HasPrefix(lastLine(r.stderr), want) {
+	if want := "finch: not equal: run 1 in run.db first differs from that of run.json in scores: generation 0, stage 0, candidate 1: "; r.code != 1 || !strings.HasPrefix(lastLine(r.stderr), want) {
 		t.Errorf("exit code %d, stderr:\n%s", r.code, r.stderr)
 	}
 	r = finch(t, dir, "reproduce", "run.json", "--kernels", other, "--tolerance", "0.5", "--fresh")

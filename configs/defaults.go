@@ -16,7 +16,7 @@ func newExperiment(doc *document) *Experiment {
 		Calibration: Text{Data: "builtin:calibration", Tokens: 98304, Sequence: 512},
 		Evaluation:  Text{Data: "builtin:evaluation", Tokens: 32768, Sequence: 512},
 		Search: Search{
-			Method:      "evopress",
+			Method:      "finch",
 			Generations: 40,
 			Offspring:   16,
 			Fitness:     KL,

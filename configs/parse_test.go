@@ -32,7 +32,7 @@ budget = { bits_per_weight = 3.5 }
 		Levels:      Levels{Names: []string{"q3_k", "q4_k"}},
 		Budget:      Budget{BitsPerWeight: 3.5},
 		Search: Search{
-			Method: "evopress", Generations: 40, Offspring: 16, Survivors: []int{1, 1}, Tokens: []int{512, 8192},
+			Method: "finch", Generations: 40, Offspring: 16, Survivors: []int{1, 1}, Tokens: []int{512, 8192},
 			Fitness: KL, TopK: 512, Starts: 1, Start: StartRandom, StartTokens: 512, Group: GroupSize,
 		},
 		doc: got.doc, at: got.at,

@@ -52,7 +52,7 @@ model       = %q
 calibration = { data = %q, tokens = 1024, sequence = 32 }
 evaluation  = { data = %q, tokens = 512, sequence = 32 }
 seeds       = [7]
-search      = { generations = 3, offspring = 4, survivors = [2, 1], tokens = [32, 96], starts = 3 }
+search      = { method = "evopress", generations = 3, offspring = 4, survivors = [2, 1], tokens = [32, 96], starts = 3 }
 
 [[experiment]]
 name = "tiny"
