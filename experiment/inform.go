@@ -72,6 +72,7 @@ func (r *run) outliers(ctx context.Context) ([]float64, error) {
 // searchSettings are the settings of the file and what the layout of the space tells.
 func (p *Problem) searchSettings() search.Settings {
 	set := settings(&p.Config.Search)
+	set.Text = p.Config.Calibration.Tokens
 	for i := range p.sites {
 		zeros := make([]float64, len(p.sites[i].choices))
 		if weights := p.Space.Sites[i].Weights; weights > 0 {

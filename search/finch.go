@@ -229,33 +229,6 @@ func (f *finch) compete(firstSlot, stage int, child func(slot int) Genome) bool 
 	return true
 }
 
-// decide scores the parent, which comes last, and the best children on a slice of the last stage's length. The next parent is the one
-// that is best by these scores and the surrogate's predictions together. The children's excess in the first stage tells how noisy scores are.
-func (f *finch) decide(stage int, race []Candidate, excess map[int]float64) {
-	f.model.fit()
-	parent := f.model.predict(f.parent.Genome)
-	tokens := f.settings.lastTokens()
-	f.batch(Batch{Generation: f.generation, Stage: stage, Tokens: tokens, Candidates: race}, func(candidates []Candidate, fitness []float64) {
-		children := len(candidates) - 1
-		f.stalled++
-		best, least := f.parent, 0.0
-		for i, c := range candidates[:children] {
-			measured := fitness[i] - fitness[children]
-			if !finite(measured) {
-				continue
-			}
-			f.noise.observe(excess[c.ID]-measured, f.settings.Tokens[0], tokens)
-			predicted := f.model.predict(c.Genome) - parent
-			if estimate := f.trust.combine(measured, predicted, f.noise.variance(tokens)); estimate < least {
-				best, least, f.stalled = c, estimate, 0
-			}
-		}
-		f.learn(candidates[:children], fitness[:children], fitness[children], tokens)
-		f.parent, f.best = best, best
-		f.next()
-	})
-}
-
 // learn tells the surrogate how much worse children are than their parent. One that is twice as bad is as bad as any.
 func (f *finch) learn(children []Candidate, fitness []float64, parent float64, tokens int) {
 	for i, c := range children {
@@ -266,48 +239,3 @@ func (f *finch) learn(children []Candidate, fitness []float64, parent float64, t
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
-const (
-	// expectedNoise is what the variance of a difference on one token is taken to be in relation to the squared fitness of a start,
-	// until differences have been observed. Of the models tried it was between 0.02 and 0.12.
-	expectedNoise = 0.1
-	// expectedWeight is how many observations that is worth.
-	expectedWeight = 4
-)
-
-// noise is by how much the difference between two candidates varies from slice to slice.
-type noise struct{ sum, count float64 } // of variances on one token
-
-func (n *noise) expect(fitness float64) {
-	if finite(fitness) {
-		n.sum, n.count = expectedWeight*expectedNoise*square(fitness), expectedWeight
-	}
-}
-
-// observe takes note of how far one difference was apart on two slices of so many tokens.
-func (n *noise) observe(apart float64, tokens, others int) {
-	if finite(apart) {
-		n.sum += square(apart) / (1/float64(tokens) + 1/float64(others))
-		n.count++
-	}
-}
-
-// variance of a difference on a slice of so many tokens.
-func (n *noise) variance(tokens int) float64 { return n.sum / max(n.count, 1) / float64(tokens) }
-
-// trust is how well predictions of differences have done.
-type trust struct{ sum, count float64 } // of squared errors
-
-// leastError of predictions in relation to the noise of scores: they are never trusted much more.
-const leastError = 0.25
-
-// combine weighs a measured difference and a prediction of it by their precision.
-func (t *trust) combine(measured, predicted, noise float64) float64 {
-	weight := 0.0
-	if t.count > 0 {
-		weight = noise / (noise + max(t.sum/t.count-noise, leastError*noise))
-	}
-	t.sum += square(measured - predicted)
-	t.count++
-	return weight*predicted + (1-weight)*measured
-}

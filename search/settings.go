@@ -19,6 +19,7 @@ type Settings struct {
 	Offspring   int   // λ, new candidates of a generation
 	Survivors   []int // kept after each stage; the last is 1
 	Tokens      []int // scored in each stage, one entry for each of Survivors
+	Text        int   // tokens that there are to score on; 0 is as many as the last stage takes
 
 	Start Start
 

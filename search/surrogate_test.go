@@ -231,21 +231,29 @@ func TestInterpolation(t *testing.T) {
 }
 
 func TestTrust(t *testing.T) {
+	const noise = 1
+	combine := func(t *trust, measured, predicted float64) float64 {
+		estimate, variance := t.combine(measured, predicted, noise)
+		if variance < 0 || variance > noise {
+			return math.NaN()
+		}
+		return estimate
+	}
 	var t1 trust
-	if got := t1.combine(3, -1, 1); got != 3 {
+	if got := combine(&t1, 3, -1); got != 3 {
 		t.Errorf("an untried prediction changes %v", got)
 	}
 	for range 50 {
-		t1.combine(1, 1, 1)
+		t1.observe(1, 1, noise)
 	}
-	if got := t1.combine(1, 0, 1); got > 0.5 {
+	if got := combine(&t1, 1, 0); !(got <= 0.5) {
 		t.Errorf("good predictions leave %v of 1", got)
 	}
 	var t2 trust
 	for range 50 {
-		t2.combine(1, 11, 1)
+		t2.observe(1, 11, noise)
 	}
-	if got := t2.combine(1, 0, 1); got < 0.95 {
+	if got := combine(&t2, 1, 0); !(got >= 0.95) {
 		t.Errorf("bad predictions leave %v of 1", got)
 	}
 }
