@@ -19,7 +19,8 @@ const benchDatabase = "finch-bench.db"
 
 func newBenchSearch() *cobra.Command {
 	var full, asJSON bool
-	var smol string
+	var smol, match string
+	var generations int
 	c := &cobra.Command{
 		Use:   "search",
 		Short: "what method finch takes to get where EvoPress ends",
@@ -31,6 +32,7 @@ Without --full evopress has 40 generations of its 400 and one seed, on finchling
 seeds, and with --smollm2 FILE a search over a model of 135 million weights, of 100 generations and two seeds: many hours.
 Everything is kept in --db (default ` + benchDatabase + `): the same command goes on where it was.`,
 		Example: `  finch bench search --json
+  finch bench search --match joint --generations 10
   finch bench search --full --smollm2 SmolLM2-135M-Instruct.Q4_1.gguf`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -42,7 +44,17 @@ Everything is kept in --db (default ` + benchDatabase + `): the same command goe
 			if smol != "" && !full {
 				return usagef("--smollm2 is for --full: add that, or leave it out")
 			}
-			cases := searchCases(full, smol)
+			if generations < 1 || generations > 400 {
+				return usagef("--generations is %d: write 1 to 400", generations)
+			}
+			if full && !c.Flags().Changed("generations") {
+				generations = 400
+			}
+			cases := searchCases(full, generations, smol)
+			cases = slices.DeleteFunc(cases, func(s searchCase) bool { return !strings.Contains(s.name, match) })
+			if len(cases) == 0 {
+				return usagef("--match %q is in no case's name: write a part of %s", match, searchNames(smol))
+			}
 			file, err := configs.Decoder{Level: levelTrait}.Parse([]byte(benchFile(cases)), "bench search")
 			if err != nil {
 				return err
@@ -61,6 +73,8 @@ Everything is kept in --db (default ` + benchDatabase + `): the same command goe
 		},
 	}
 	c.Flags().BoolVar(&full, "full", false, "all generations and seeds")
+	c.Flags().IntVar(&generations, "generations", 40, "of evopress, with --full 400; finch spends as many tokens")
+	c.Flags().StringVar(&match, "match", "", "only the cases with this in their names")
 	c.Flags().StringVar(&smol, "smollm2", "", "with --full: a GGUF of SmolLM2-135M, to search over too")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
@@ -68,21 +82,37 @@ Everything is kept in --db (default ` + benchDatabase + `): the same command goe
 
 // searchCase is one comparison.
 type searchCase struct {
-	name, model, axis   string
-	levels              string // in TOML, with the target
-	budget              string
-	seeds               []int
-	evopress, finch     int // generations
-	calibration, target string
+	name, model, axis string
+	levels            string // in TOML, with the target
+	target            string
+	budget            string
+	calibration       int // tokens
+	seeds             []int
+	generations       int // of evopress
 }
 
 func (s *searchCase) experiment(method string) string { return s.name + "-" + method }
 
-// searchCases are the four axes on finchling, and bits on SmolLM2 if there is a file of it. finch's generations take as many tokens as evopress's.
-func searchCases(full bool, smol string) []searchCase {
-	evopress, finch, seeds := 40, 54, []int{1}
+// methods are the two searches, in TOML. finch has so many generations that it spends no more than evopress.
+func (s *searchCase) methods() map[string]string {
+	const (
+		reference  = 16*512 + 8192 + 8192 // tokens of a generation of evopress-fast
+		starts     = 64 * 2048
+		generation = 16*512 + 2*4096 + 4096
+		start      = 512
+	)
+	return map[string]string{
+		"evopress": fmt.Sprintf(`{ preset = "evopress-fast", generations = %d }`, s.generations),
+		"finch": fmt.Sprintf(`{ method = "finch", generations = %d, offspring = 16, survivors = [2, 1], tokens = [512, 4096] }`,
+			(starts+s.generations*reference-start)/generation),
+	}
+}
+
+// searchCases are the four axes on finchling, and bits on SmolLM2 if there is a file of it.
+func searchCases(full bool, generations int, smol string) []searchCase {
+	seeds := []int{1}
 	if full {
-		evopress, finch, seeds = 400, 491, []int{1, 2, 3, 4, 5}
+		seeds = []int{1, 2, 3, 4, 5}
 	}
 	cases := []searchCase{
 		{axis: "bits", levels: `["q2_k", "q3_k", "q4_k", "q5_k", "q6_k"]`, target: "gguf", budget: "bits_per_weight = 3.5"},
@@ -92,16 +122,24 @@ func searchCases(full bool, smol string) []searchCase {
 	}
 	for i := range cases {
 		s := &cases[i]
-		s.name, s.model, s.seeds, s.evopress, s.finch = "finchling-"+s.axis, "builtin:finchling", seeds, evopress, finch
-		s.calibration = "98304"
+		s.name, s.model, s.calibration, s.seeds, s.generations = "finchling-"+s.axis, "builtin:finchling", 98304, seeds, generations
 	}
 	if smol != "" {
 		cases = append(cases, searchCase{
 			name: "smollm2-bits", model: smol, axis: "bits", levels: `["int2-g64", "int3-g64", "int4-g64", "int5-g64", "int6-g64"]`, target: "packed",
-			budget: "bits_per_weight = 3.0", seeds: []int{1, 2}, evopress: 100, finch: 126, calibration: "81920",
+			budget: "bits_per_weight = 3.0", calibration: 81920, seeds: []int{1, 2}, generations: min(generations, 100),
 		})
 	}
 	return cases
+}
+
+// searchNames lists the cases.
+func searchNames(smol string) string {
+	var names []string
+	for _, s := range searchCases(true, 1, smol) {
+		names = append(names, s.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // benchFile is the experiment file of all cases, each with both methods.
@@ -109,22 +147,19 @@ func benchFile(cases []searchCase) string {
 	var b strings.Builder
 	for i := range cases {
 		s := &cases[i]
-		seeds := strings.Join(strings.Fields(fmt.Sprint(s.seeds)), ", ")
-		for _, m := range []struct{ method, search string }{
-			{"evopress", fmt.Sprintf(`{ preset = "evopress-fast", generations = %d }`, s.evopress)},
-			{"finch", fmt.Sprintf(`{ method = "finch", generations = %d, offspring = 16, survivors = [2, 1], tokens = [512, 4096] }`, s.finch)},
-		} {
+		methods := s.methods()
+		for _, m := range []string{"evopress", "finch"} {
 			fmt.Fprintf(&b, `[[experiment]]
 name        = %q
 model       = %q
-calibration = { data = "builtin:calibration", tokens = %s, sequence = 512 }
+calibration = { data = "builtin:calibration", tokens = %d, sequence = 512 }
 evaluation  = { data = "builtin:evaluation", tokens = 32768 }
 levels      = %s
 target      = %q
 budget      = { %s }
 seeds       = %s
 search      = %s
-`, s.experiment(m.method), s.model, s.calibration, s.levels, s.target, s.budget, seeds, m.search)
+`, s.experiment(m), s.model, s.calibration, s.levels, s.target, s.budget, strings.Join(strings.Fields(fmt.Sprint(s.seeds)), ", "), methods[m])
 		}
 	}
 	return b.String()

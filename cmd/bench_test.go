@@ -2,9 +2,11 @@ package cmd_test
 
 import (
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -165,5 +167,49 @@ search      = { generations = 1, offspring = 2, survivors = [1], tokens = [64] }
 		r := finch(t, dir, strings.Fields(line)...)
 		r.stderr = r.stderr[strings.Index(r.stderr, "finch: "):] // progress comes before
 		r.fails(t, code, words...)
+	}
+}
+
+var long = flag.Bool("long", false, "TestBenchSearch lets both methods search")
+
+// TestBenchSearch lets both methods search for a generation or so.
+func TestBenchSearch(t *testing.T) {
+	finch(t, t.TempDir(), "bench", "search", "--match", "width").fails(t, 2, "width", "finchling-depth")
+	finch(t, t.TempDir(), "bench", "search", "--generations", "0").fails(t, 2, "--generations")
+	finch(t, t.TempDir(), "bench", "search", "--smollm2", "x.gguf").fails(t, 2, "--full")
+	if !*long {
+		t.Skip("what it prints takes a minute: -args -long")
+	}
+	dir := t.TempDir()
+	args := []string{"bench", "search", "--match", "depth", "--generations", "1"}
+	type outcome struct {
+		Cases []struct {
+			Name, Model, Axis, Budget string
+			EvoPress                  float64  `json:"evopress_kl"`
+			Finch                     float64  `json:"finch_kl"`
+			Tokens                    *float64 `json:"tokens_ratio"`
+			Seconds                   *float64 `json:"seconds_ratio"`
+			Seeds                     []int
+		}
+		Median *float64 `json:"median_tokens_ratio"`
+	}
+	var r outcome
+	if err := json.Unmarshal([]byte(done(t, dir, append(args, "--json")...).stdout), &r); err != nil || len(r.Cases) != 1 {
+		t.Fatalf("%v: %+v", err, r)
+	}
+	c := r.Cases[0]
+	if c.Name != "finchling-depth" || c.Model != "builtin:finchling" || c.Axis != "depth" || c.Budget != "drop = 0.25" || !slices.Equal(c.Seeds, []int{1}) {
+		t.Errorf("%+v", c)
+	}
+	if c.EvoPress <= 0 || c.Finch <= 0 || c.Finch > c.EvoPress || c.Tokens == nil || *c.Tokens <= 0 || *c.Tokens > 1 || c.Seconds == nil || *c.Seconds <= 0 || *r.Median != *c.Tokens {
+		t.Errorf("%+v", c)
+	}
+	fingerprint := func() string { return done(t, dir, "check", "finch-bench.db", "--fingerprint").stdout }
+	before := fingerprint()
+	if table := done(t, dir, args...); !strings.Contains(table.stdout, "finchling-depth") || !strings.Contains(table.stdout, "median tokens ratio: 0.") {
+		t.Errorf("%+v", table)
+	}
+	if fingerprint() != before {
+		t.Error("the second call did not take what the first left")
 	}
 }
