@@ -56,11 +56,11 @@ type Method struct {
 	Make func(*Operators, Settings, uint64) (Strategy, error)
 }
 
-// registered are the methods of other modules.
+// registered are the methods of other packages.
 var registered []Method
 
-// Register adds a method to those of this package, for a program that is finch plus this method. Its main calls it before all
-// else, as it would drivers of database/sql. It panics if the name is taken.
+// Register adds a method to those of this package. A program's main calls it before all else, as it would drivers of
+// database/sql. It panics if the name is taken.
 func Register(m Method) {
 	if slices.ContainsFunc(Methods(), func(o Method) bool { return o.Name == m.Name }) {
 		panic(fmt.Sprintf("search: there is a method %q already", m.Name))
