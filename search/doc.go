@@ -1,7 +1,7 @@
 // Package search holds the strategies that decide which candidate is scored next.
 //
 // A strategy asks and is told: Ask returns a batch of candidates, the caller scores them in whatever way and order it
-// likes, and Tell hands the fitness values back. The package performs no I/O, reads no clock, starts no goroutine and
+// likes, and Tell hands the fitness values back. The package performs no I/O, reads no clock and
 // knows nothing of weights: it sees sites, levels and what they cost ([Space]).
 //
 // A strategy is a pure function of the space, the settings, the seed and the scores it was told. Every random draw
