@@ -128,6 +128,33 @@ func (r *run) apart(ctx context.Context, networks []*model.Network, slice evalua
 	return all, nil
 }
 
+// insist scores networks that all must have a score, after a fault each by itself. what says what they are scored for.
+func (r *run) insist(ctx context.Context, what string, networks []*model.Network, slice evaluator.Slice) ([]evaluator.Score, error) {
+	scores, err := r.timed(ctx, networks, slice)
+	if err == nil {
+		return scores, nil
+	}
+	reason := fault(err)
+	if reason == "" {
+		return nil, err
+	}
+	if err := r.DB.Event(ctx, r.id, "fault", what+": "+reason+": each network is scored by itself"); err != nil {
+		return nil, err
+	}
+	all, err := r.apart(ctx, networks, slice)
+	if err != nil {
+		return nil, err
+	}
+	scores = scores[:0]
+	for _, o := range all {
+		if o.fault != "" {
+			return nil, fmt.Errorf("%s: %s, after %d tries: give the command again, with less --memory if it was short of that", what, o.fault, 1+triesAlone)
+		}
+		scores = append(scores, o.Score)
+	}
+	return scores, nil
+}
+
 // timed scores networks in the time that they may take, which is known from the second batch of a session on: the first may have to
 // read a model from a slow disk. A worker looks at the time between two blocks.
 func (r *run) timed(ctx context.Context, networks []*model.Network, slice evaluator.Slice) ([]evaluator.Score, error) {

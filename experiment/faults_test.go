@@ -49,16 +49,21 @@ func TestFaultsInARow(t *testing.T) {
 	fails(t, batch(f, nan), "the last that of candidate 1 in generation 3 (a fault)")
 }
 
-// scripted is an engine that is asked before it scores candidates.
+// scripted is an engine that is asked before it scores candidates, and, if somebody wants to be, before it measures.
 type scripted struct {
 	*evaluator.Engine
-	heldOut *evaluator.Corpus
-	before  func(networks []*model.Network) error
+	heldOut   *evaluator.Corpus
+	before    func(networks []*model.Network) error
+	measuring func(networks []*model.Network) error
 }
 
 func (s *scripted) Score(ctx context.Context, networks []*model.Network, slice evaluator.Slice) ([]evaluator.Score, error) {
-	if slice.Corpus != s.heldOut {
-		if err := s.before(networks); err != nil {
+	ask := s.before
+	if slice.Corpus == s.heldOut {
+		ask = s.measuring
+	}
+	if ask != nil {
+		if err := ask(networks); err != nil {
 			return nil, fmt.Errorf("scoring: %w", err)
 		}
 	}
@@ -78,7 +83,7 @@ func faultyOf(t *testing.T, s *Session, p *Problem, before func(networks []*mode
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{Session: s, Problem: p, seed: 7, infeasible: map[int]bool{}, engine: &scripted{real, p.Evaluation, before}}
+	r := &run{Session: s, Problem: p, seed: 7, infeasible: map[int]bool{}, engine: &scripted{real, p.Evaluation, before, nil}}
 	if err := r.begin(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +148,41 @@ func TestFaultOfChance(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Measuring is tried again as well, and a fault that stays ends the run, which can go on.
+func TestFaultOfMeasuring(t *testing.T) {
+	place := newPlace(t)
+	want := without(t, place)
+	faulty := func(name string, faults int) *run {
+		r := faulty(t, place, name, nil)
+		r.engine.(*scripted).measuring = func([]*model.Network) error {
+			if faults--; faults >= 0 {
+				return &evaluator.Panic{Value: "no weights"}
+			}
+			return nil
+		}
+		return r
+	}
+	r := faulty("chance", 2)
+	if err := r.toTheEnd(); err != nil {
+		t.Fatal(err)
+	}
+	if got := fingerprint(t, r.Session, r.id); got != want {
+		t.Errorf("fingerprint %s, want %s", got, want)
+	}
+	if events := r.rows(t, "SELECT message FROM events WHERE kind = 'fault' AND message LIKE 'measuring on held-out text: %'"); len(events) != 1 {
+		t.Errorf("events: %v", events)
+	}
+	r = faulty("stays", 100)
+	fails(t, r.toTheEnd(), "measuring on held-out text", "no weights", "after 3 tries", "give the command again")
+	r = faulty("stays", 0)
+	if err := r.toTheEnd(); err != nil {
+		t.Fatal(err)
+	}
+	if got := fingerprint(t, r.Session, r.id); got != want {
+		t.Errorf("fingerprint %s, want %s", got, want)
 	}
 }
 

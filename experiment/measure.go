@@ -31,7 +31,7 @@ func (r *run) measure(ctx context.Context, winner search.Candidate) error {
 		return err
 	}
 	networks := []*model.Network{r.Network(winner.Genome), r.Network(naive), &r.Model.Network}
-	scores, err := r.engine.Score(ctx, networks, r.Evaluation.Whole())
+	scores, err := r.insist(ctx, "measuring on held-out text", networks, r.Evaluation.Whole())
 	if err != nil {
 		return err
 	}

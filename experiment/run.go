@@ -184,7 +184,7 @@ func (r *run) noWorse(ctx context.Context, best, first search.Candidate) (search
 	for _, c := range naive {
 		networks = append(networks, r.Network(c.Genome))
 	}
-	scores, err := r.engine.Score(ctx, networks, text.Whole())
+	scores, err := r.insist(ctx, "comparing with the start", networks, text.Whole())
 	if err != nil {
 		return best, err
 	}
