@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -15,32 +16,59 @@ import (
 // A run that goes on with more generations, stopped anywhere or finished, has the record of one that had them from the beginning.
 func TestMoreGenerations(t *testing.T) {
 	place := newPlace(t)
-	long := place.experiment(t, tinyBits+"\nsearch = { generations = 5 }")
-	whole := place.session(t, "whole.db")
-	want := fingerprint(t, whole, run1(t, whole, build(t, whole, long)))
-	for _, stop := range []int{1, 4, 0} { // after so many batches; 0: the shorter run finishes
-		db := string(rune('a'+stop)) + ".db"
-		s := place.session(t, db)
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		s.Progress = &watch{after: stop, stop: cancel}
-		id, err := s.Run(ctx, build(t, s, place.experiment(t, tinyBits)), 7)
-		if stop > 0 != errors.Is(err, context.Canceled) {
-			t.Fatal(err)
-		}
-		if done, err := s.Finished(context.Background(), long, 7); done || err != nil {
-			t.Errorf("stopped after %d: finished: %v, %v", stop, done, err)
-		}
-		again := place.session(t, db)
-		if got := run1(t, again, build(t, again, long)); got != id {
-			t.Errorf("stopped after %d: run %d went on as run %d", stop, id, got)
-		}
-		if got := fingerprint(t, again, id); got != want {
-			t.Errorf("stopped after %d: fingerprint %s, want %s", stop, got, want)
-		}
-		if problems, err := again.DB.Check(context.Background()); err != nil || len(problems) > 0 {
-			t.Errorf("stopped after %d: %v, %v", stop, problems, err)
-		}
+	for _, test := range []struct {
+		method      string
+		fewer, more int
+		stops       []int // after so many batches; 0: the shorter run finishes
+	}{{"evopress", 3, 5, []int{1, 4, 0}}, {"finch", 40, 60, []int{1, 20, 0}}} {
+		t.Run(test.method, func(t *testing.T) {
+			of := func(generations int) *configs.Experiment {
+				return place.experiment(t, fmt.Sprintf("%s\nsearch = { method = %q, generations = %d }", tinyBits, test.method, generations))
+			}
+			file := func(stop int) string { return fmt.Sprint(test.method, stop, ".db") }
+			long := of(test.more)
+			whole := place.session(t, file(-1))
+			want := fingerprint(t, whole, run1(t, whole, build(t, whole, long)))
+			for _, stop := range test.stops {
+				s := place.session(t, file(stop))
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				s.Progress = &watch{after: stop, stop: cancel}
+				id, err := s.Run(ctx, build(t, s, of(test.fewer)), 7)
+				if stop > 0 != errors.Is(err, context.Canceled) {
+					t.Fatal(err)
+				}
+				if done, err := s.Finished(context.Background(), long, 7); done || err != nil {
+					t.Errorf("stopped after %d: finished: %v, %v", stop, done, err)
+				}
+				again := place.session(t, file(stop))
+				if got := run1(t, again, build(t, again, long)); got != id {
+					t.Errorf("stopped after %d: run %d went on as run %d", stop, id, got)
+				}
+				if got := fingerprint(t, again, id); got != want {
+					t.Errorf("stopped after %d: fingerprint %s, want %s", stop, got, want)
+				}
+				if problems, err := again.DB.Check(context.Background()); err != nil || len(problems) > 0 {
+					t.Errorf("stopped after %d: %v, %v", stop, problems, err)
+				}
+			}
+		})
+	}
+}
+
+// A run of finch that began as evopress does, because its tokens did not pay for measurements, keeps to that.
+func TestMoreGenerationsOfAnotherBeginning(t *testing.T) {
+	place := newPlace(t)
+	of := func(generations int) *configs.Experiment {
+		return place.experiment(t, fmt.Sprintf("%s\nsearch = { method = \"finch\", generations = %d }", tinyBits, generations))
+	}
+	s := place.session(t, "few.db")
+	id := run1(t, s, build(t, s, of(1)))
+	want := fingerprint(t, s, id)
+	_, err := s.Run(context.Background(), build(t, s, of(20)), 7)
+	fails(t, err, "tiny.toml:13:", "search.generations is 20", `method "finch" begins otherwise`, "write 1 again")
+	if got := fingerprint(t, s, id); got != want {
+		t.Error("the run has changed")
 	}
 }
 

@@ -3,8 +3,8 @@ package search
 const (
 	// sureness is how many standard deviations a child must be better than its parent, or the two are scored again.
 	sureness = 2
-	// duelShare: a slice to score two again takes no more than a share of all tokens so far. Small differences can wait.
-	duelShare = 1.0 / 50
+	// duelShare: a slice to score two again takes no more than this part of all tokens so far. Small differences can wait.
+	duelShare = 50
 )
 
 // duel is a child that seems better than the parent.
@@ -46,6 +46,20 @@ func (f *finch) decide(stage int, race []Candidate, excess map[int]float64) {
 	})
 }
 
+// longestDuel is how long a slice to score two again may be by now.
+func (f *finch) longestDuel() int {
+	return int(min(int64(f.settings.Text), (f.effort.Tokens-f.left)/duelShare))
+}
+
+// duelTokens is what a generation's duel takes at most.
+func (f *finch) duelTokens() int64 {
+	sum := int64(0)
+	for scored := f.settings.lastTokens(); 2*scored <= f.longest; scored *= 3 {
+		sum += 2 * int64(2*scored)
+	}
+	return sum
+}
+
 // duel makes a child the next parent if it is surely better. If it is not so sure, the two are scored again, on twice as much text, for as
 // long as there is some and the search is old enough to care; then the child need only be more likely to be better than not. So near-ties
 // get more tokens than others, as in a Hoeffding race (Maron and Moore, 1994).
@@ -56,7 +70,7 @@ func (f *finch) duel(stage int, d duel) {
 		return
 	}
 	tokens := 2 * d.tokens
-	if spent := f.effort.Tokens - f.left; square(estimate) > square(sureness)*variance || tokens > f.settings.Text || float64(tokens) > duelShare*float64(spent) {
+	if square(estimate) > square(sureness)*variance || tokens > f.longest {
 		f.parent, f.best, f.stalled = d.child, d.child, 0
 		f.next()
 		return

@@ -43,6 +43,7 @@ type finch struct {
 	scored     map[string]Candidate // by genome
 	generation int
 	left       int64 // tokens
+	longest    int   // tokens of a slice to score two again in this generation
 	surveys    int   // in a row
 	stalled    int   // generations since the last better parent
 	surveyed   int   // ID of the last candidate whose neighbours were scored
@@ -104,22 +105,27 @@ func (f *finch) startAt(g Genome, operator string) {
 // the warm start if there is one.
 func (f *finch) Naive() []Candidate { return f.naive }
 
-// batch asks for scores if the tokens suffice; else the search ends.
+// batch asks for scores.
 func (f *finch) batch(b Batch, then func([]Candidate, []float64)) {
-	if cost := int64(len(b.Candidates)) * int64(b.Tokens); cost <= f.left {
-		f.left -= cost
-		f.ask(b, then)
-	}
+	f.left -= int64(len(b.Candidates)) * int64(b.Tokens)
+	f.ask(b, then)
 }
 
-// next begins another generation.
+// next begins another generation, if there are tokens for whatever it may ask: a generation that has begun takes its course, so that a
+// search with more tokens goes the same way.
 func (f *finch) next() {
-	if f.generation == f.effort.Generations {
+	f.longest = f.longestDuel()
+	better := f.parent.ID != f.surveyed
+	survey := better && (f.surveys < surveysInARow && f.stalled == 0 || f.stalled >= patience)
+	most := int64(f.settings.Offspring+1)*int64(f.settings.Tokens[0]) + int64(f.settings.Survivors[0]+1)*int64(f.settings.lastTokens()) + f.duelTokens()
+	if survey {
+		most += int64(1+len(f.ops.neighbours(f.parent.Genome))) * int64(f.settings.Tokens[0])
+	}
+	if f.generation == f.effort.Generations || most > f.left {
 		return
 	}
 	f.generation++
-	better := f.parent.ID != f.surveyed
-	if better && (f.surveys < surveysInARow && f.stalled == 0 || f.stalled >= patience) {
+	if survey {
 		f.survey()
 		return
 	}
