@@ -251,9 +251,9 @@ func TestPlan(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.stdout), &plans); err != nil || len(plans) != 2 {
 		t.Fatalf("%v\n%s", err, r.stdout)
 	}
-	// 4 starts × 64 + 6 generations × (4 × 64 + 2 × 128 + 128 of the parent), then three networks on 512.
-	const tokens = 4*64 + 6*(4*64+3*128) + 3*512
 	for _, p := range plans {
+		// 4 starts × 64 + 12 or 6 generations × (4 × 64 + 2 × 128 + 128 of the parent), then three networks on 512.
+		tokens := 4*64 + map[string]int64{"depth": 12, "joint": 6}[p.Experiment]*(4*64+3*128) + 3*512
 		if p.Tokens != tokens || p.Seconds <= 0 || p.Memory < 20<<20 || p.Disk <= 0 || p.Seeds != 1 || p.Method != map[string]string{"depth": "finch", "joint": "evopress"}[p.Experiment] || p.Budget == "" {
 			t.Errorf("%+v", p)
 		}

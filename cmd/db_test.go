@@ -56,7 +56,7 @@ func TestMerge(t *testing.T) {
 func TestMergeConflicts(t *testing.T) {
 	dir := copyOf(t, finishedRun(t))
 	other := t.TempDir()
-	write(t, other, "two.toml", strings.Replace(twoExperiments(t), "generations = 6", "generations = 2", 1))
+	write(t, other, "two.toml", strings.Replace(twoExperiments(t), "generations = 12", "generations = 2", 1))
 	done(t, other, "run", "two.toml", "--only", "depth")
 	r := finch(t, dir, "db", "merge", "finch.db", filepath.Join(other, "finch.db"))
 	if want := "run 1 (depth, seed 1) is left out: "; r.code != 1 || !strings.HasPrefix(r.stdout, want) || !strings.Contains(r.stdout, "from it to the other: run: config_hash was ") {

@@ -144,7 +144,7 @@ func TestFailpointsOfFresh(t *testing.T) {
 
 // TestFailpointsOfExtending kills runs that go on with more generations.
 func TestFailpointsOfExtending(t *testing.T) {
-	more := strings.Replace(twoExperiments(t), "generations = 6", "generations = 8", 1)
+	more := strings.Replace(twoExperiments(t), "generations = 12", "generations = 16", 1)
 	whole := copyOf(t, finishedRun(t))
 	write(t, whole, "two.toml", more)
 	done(t, whole, "run", "two.toml", "--only", "depth", "--fresh")
