@@ -4,7 +4,7 @@ const (
 	// sureness is how many standard deviations a child must be better than its parent, or the two are scored again.
 	sureness = 2
 	// duelShare: a slice to score two again takes no more than this part of all tokens so far. Small differences can wait.
-	duelShare = 50
+	duelShare = 100
 )
 
 // duel is a child that seems better than the parent.
