@@ -26,7 +26,7 @@ func newBenchSearch() *cobra.Command {
 		Short: "what method finch takes to get where EvoPress ends",
 		Long: `search runs method "evopress" with its preset evopress-fast and method "finch" on the same experiments and seeds, and tells with
 how many of evopress's tokens finch reaches the KL on held-out text that evopress ends with, and with how much of its time. Every token that
-a candidate or a measurement is scored on counts. tokens_ratio and seconds_ratio are medians over the seeds, null if finch does not get there.
+a candidate or a measurement is scored on counts, and no score is taken from another run. tokens_ratio and seconds_ratio are medians over the seeds, null if finch does not get there.
 
 Without --full evopress has 40 generations of its 400 and one seed, on finchling alone, which takes about eight minutes. With it there are five
 seeds, and with --smollm2 FILE a search over a model of 135 million weights, of 100 generations and two seeds: many hours.
@@ -59,7 +59,7 @@ Everything is kept in --db (default ` + benchDatabase + `): the same command goe
 			if err != nil {
 				return err
 			}
-			return run(c, file, runOptions{}, func(db *store.DB) error {
+			return run(c, file, runOptions{noMemo: true}, func(db *store.DB) error {
 				b, err := measureSearch(c, db, cases)
 				if err != nil {
 					return err
