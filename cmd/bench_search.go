@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/search"
 	"github.com/finch-llm/finch/store"
 )
 
@@ -26,13 +27,14 @@ func newBenchSearch() *cobra.Command {
 		Short: "what method finch takes to get where EvoPress ends",
 		Long: `search runs method "evopress" with its preset evopress-fast and method "finch" on the same experiments and seeds, and tells with
 how many of evopress's tokens finch reaches the KL on held-out text that evopress ends with, and with how much of its time. Every token that
-a candidate or a measurement is scored on counts, and no score is taken from another run. tokens_ratio and seconds_ratio are medians over the seeds, null if finch does not get there.
+a candidate or a measurement is scored on counts, and no score is taken from another run. tokens_ratio and seconds_ratio are medians over the
+seeds, median_tokens_ratio that over all seeds of all cases; null if finch does not get there.
 
 Without --full evopress has 40 generations of its 400 and one seed, on finchling alone, which takes about eight minutes. With it there are five
 seeds, and with --smollm2 FILE a search over a model of 135 million weights, of 100 generations and two seeds: many hours.
-Everything is kept in --db (default ` + benchDatabase + `): the same command goes on where it was.`,
+Everything is kept in --db (default ` + benchDatabase + `): the same command goes on where it was, and one with fewer generations needs another.`,
 		Example: `  finch bench search --json
-  finch bench search --match joint --generations 10
+  finch bench search --match joint --generations 10 --db joint.db
   finch bench search --full --smollm2 SmolLM2-135M-Instruct.Q4_1.gguf`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -83,7 +85,7 @@ Everything is kept in --db (default ` + benchDatabase + `): the same command goe
 // searchCase is one comparison.
 type searchCase struct {
 	name, model, axis string
-	levels            string // in TOML, with the target
+	levels            string // in TOML
 	target            string
 	budget            string
 	calibration       int // tokens
@@ -95,16 +97,16 @@ func (s *searchCase) experiment(method string) string { return s.name + "-" + me
 
 // methods are the two searches, in TOML. finch has so many generations that it spends no more than evopress.
 func (s *searchCase) methods() map[string]string {
-	const (
-		reference  = 16*512 + 8192 + 8192 // tokens of a generation of evopress-fast
-		starts     = 64 * 2048
-		generation = 16*512 + 2*4096 + 4096
-		start      = 512
-	)
+	evopress := search.Settings{
+		Generations: s.generations, Offspring: 16, Survivors: []int{1, 1}, Tokens: []int{512, 8192}, Start: search.Start{Candidates: 64, Tokens: 2048},
+	}
+	finch := search.Settings{Offspring: 16, Survivors: []int{2, 1}, Tokens: []int{512, 4096}, Start: search.Start{Candidates: 1, Tokens: 512}}
+	start := finch.TotalTokens()
+	finch.Generations = 1
+	finch.Generations = int((evopress.TotalTokens() - start) / (finch.TotalTokens() - start))
 	return map[string]string{
 		"evopress": fmt.Sprintf(`{ preset = "evopress-fast", generations = %d }`, s.generations),
-		"finch": fmt.Sprintf(`{ method = "finch", generations = %d, offspring = 16, survivors = [2, 1], tokens = [512, 4096] }`,
-			(starts+s.generations*reference-start)/generation),
+		"finch":    fmt.Sprintf(`{ method = "finch", generations = %d, offspring = 16, survivors = [2, 1], tokens = [512, 4096] }`, finch.Generations),
 	}
 }
 
@@ -168,7 +170,7 @@ search      = %s
 // searchBench is what bench search prints.
 type searchBench struct {
 	Cases  []searchResult `json:"cases"`
-	Median *float64       `json:"median_tokens_ratio"` // nil: in half of the cases finch does not get there
+	Median *float64       `json:"median_tokens_ratio"` // over all seeds of all cases; nil: with half of them finch does not get there
 }
 
 type searchResult struct {

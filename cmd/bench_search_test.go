@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/finch-llm/finch/configs"
+	"github.com/finch-llm/finch/search"
 )
 
 // The cases of bench search are experiments, in which finch spends what evopress spends, less a generation at most.
@@ -28,12 +29,11 @@ func TestSearchCases(t *testing.T) {
 	}
 }
 
-func tokensOf(s *configs.Search) int {
-	generation := s.Offspring * s.Tokens[0]
-	for i, n := range s.Tokens[1:] {
-		generation += s.Survivors[i] * n
-	}
-	return s.Starts*s.StartTokens + s.Generations*(generation+s.Tokens[len(s.Tokens)-1])
+func tokensOf(s *configs.Search) int64 {
+	return search.Settings{
+		Generations: s.Generations, Offspring: s.Offspring, Survivors: s.Survivors, Tokens: s.Tokens,
+		Start: search.Start{Candidates: s.Starts, Tokens: s.StartTokens},
+	}.TotalTokens()
 }
 
 func TestMedian(t *testing.T) {

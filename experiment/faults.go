@@ -81,29 +81,35 @@ func (r *run) outcomes(ctx context.Context, b *search.Batch, networks []*model.N
 	if killed >= hopeless {
 		return nil, fmt.Errorf("%d processes in a row were killed while they scored %s, for want of memory perhaps: allow less with --memory, and see what the system's log says", killed, where)
 	}
-	reason := fmt.Sprintf("%d processes were killed", killed)
-	if killed < deadly {
-		scores, err := r.timed(ctx, networks, slice)
-		if err == nil {
-			all := make([]outcome, len(scores))
-			for i, s := range scores {
-				all[i].Score = s
-			}
-			return all, nil
-		}
-		if reason = fault(err); reason == "" {
+	if killed >= deadly {
+		return r.apart(ctx, where, fmt.Sprintf("%d processes were killed", killed), networks, slice)
+	}
+	return r.together(ctx, where, networks, slice)
+}
+
+// together scores networks at once, or, after a fault, each by itself.
+func (r *run) together(ctx context.Context, where string, networks []*model.Network, slice evaluator.Slice) ([]outcome, error) {
+	scores, err := r.timed(ctx, networks, slice)
+	if err != nil {
+		reason := fault(err)
+		if reason == "" {
 			return nil, err
 		}
+		return r.apart(ctx, where, reason, networks, slice)
 	}
+	all := make([]outcome, len(scores))
+	for i, s := range scores {
+		all[i].Score = s
+	}
+	return all, nil
+}
+
+// apart scores networks each by itself, for a reason, and again after a fault. It gives up when too many in a row fail, and leaves the batch
+// unrecorded: when what was wrong is mended the run goes on.
+func (r *run) apart(ctx context.Context, where, reason string, networks []*model.Network, slice evaluator.Slice) ([]outcome, error) {
 	if err := r.DB.Event(ctx, r.id, "fault", where+": "+reason+": each candidate is scored by itself"); err != nil {
 		return nil, err
 	}
-	return r.apart(ctx, networks, slice)
-}
-
-// apart scores networks each by itself, and again after a fault. It gives up when too many in a row fail, and leaves the batch unrecorded:
-// when what was wrong is mended the run goes on.
-func (r *run) apart(ctx context.Context, networks []*model.Network, slice evaluator.Slice) ([]outcome, error) {
 	all := make([]outcome, len(networks))
 	row := r.faults.row
 	for i := range networks {
@@ -128,24 +134,13 @@ func (r *run) apart(ctx context.Context, networks []*model.Network, slice evalua
 	return all, nil
 }
 
-// insist scores networks that all must have a score, after a fault each by itself. what says what they are scored for.
+// insist scores networks that all must have a score. what says what they are scored for.
 func (r *run) insist(ctx context.Context, what string, networks []*model.Network, slice evaluator.Slice) ([]evaluator.Score, error) {
-	scores, err := r.timed(ctx, networks, slice)
-	if err == nil {
-		return scores, nil
-	}
-	reason := fault(err)
-	if reason == "" {
-		return nil, err
-	}
-	if err := r.DB.Event(ctx, r.id, "fault", what+": "+reason+": each network is scored by itself"); err != nil {
-		return nil, err
-	}
-	all, err := r.apart(ctx, networks, slice)
+	all, err := r.together(ctx, what, networks, slice)
 	if err != nil {
 		return nil, err
 	}
-	scores = scores[:0]
+	var scores []evaluator.Score
 	for _, o := range all {
 		if o.fault != "" {
 			return nil, fmt.Errorf("%s: %s, after %d tries: give the command again, with less --memory if it was short of that", what, o.fault, 1+triesAlone)

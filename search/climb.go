@@ -110,14 +110,7 @@ func (c *climber) down(i, limit int) node {
 	if c.taboo[i] {
 		return noStep
 	}
-	saved := int64(0)
-	switch {
-	case c.kept(i):
-		saved = c.saved(i, limit)
-	case c.canLower(i):
-		levels, l := c.Space.Sites[i].Levels, c.Levels[i]
-		saved = levels[l].Costs[limit] - levels[l-1].Costs[limit]
-	}
+	saved := c.stepSaves(i, limit)
 	if saved <= 0 {
 		return noStep
 	}
@@ -129,7 +122,7 @@ func (c *climber) harmDown(i int) float64 {
 	if c.isLayer(i) {
 		return c.harmOf(i, c.Levels[i]-1)
 	}
-	if c.ax == nil {
+	if c.ax == nil { // a survey's damages may have one for what is kept, which damages.harm takes for none
 		harm := 0.0
 		for _, layer := range c.ops.layers[i] {
 			harm -= c.d[layer]
@@ -187,9 +180,7 @@ func (c *climber) worth(i int) float64 {
 	case c.dropped(i):
 		mark, cost := len(c.log), c.cost[0]
 		if c.keepFits(i) {
-			back := c.since(mark, cost)
-			c.rollback(mark)
-			return -back.rank
+			return -c.takeBack(mark, cost).rank
 		}
 	}
 	return math.Inf(-1)
@@ -204,9 +195,7 @@ func (c *climber) up(i int) node {
 	case c.dropped(i):
 		mark, cost := len(c.log), c.cost[0]
 		c.keep(i)
-		back := c.since(mark, cost)
-		c.rollback(mark)
-		return back
+		return c.takeBack(mark, cost)
 	}
 	return noStep
 }
@@ -221,9 +210,7 @@ func (c *climber) lowestUp(i int) node {
 	for _, layer := range c.ops.layers[i] {
 		c.put(layer, 0)
 	}
-	back := c.since(mark, cost)
-	c.rollback(mark)
-	return back
+	return c.takeBack(mark, cost)
 }
 
 // raised is layer i a level up.
@@ -233,8 +220,10 @@ func (c *climber) raised(i int) node {
 	return node{-worthwhile(-c.harmOf(i, l+1), cost), cost}
 }
 
-// since is the step that the puts since the log had this length make, when this was the cost.
-func (c *climber) since(mark int, cost int64) node {
+// takeBack rolls back the puts since the log had this length, when this was the cost, and gives the step that they made.
+func (c *climber) takeBack(mark int, cost int64) node {
 	more := c.cost[0] - cost
-	return node{-worthwhile(-c.harm(mark), more), more}
+	step := node{-worthwhile(-c.harm(mark), more), more}
+	c.rollback(mark)
+	return step
 }

@@ -18,8 +18,8 @@ const (
 	patience = 8
 )
 
-// finch is the default method. It begins where methods end that take damages of single sites to add up: with those damages, measured on
-// one slice of the first stage's length, and the allocation of the least sum. From there on it evolves like evopress, with two kinds
+// finch is the default method. It begins where methods end that take damages of single sites to add up: with those damages, a few of each
+// site measured on one slice of the first stage's length and the others interpolated, and the allocation of the least sum. From there on it evolves like evopress, with two kinds
 // of generations that know more than a random mutation does:
 //
 //   - A survey scores the parent with each single site a step up and down. The children have a share of the changes that these differences
@@ -27,8 +27,9 @@ const (
 //   - A generation of offspring takes the best, by a surrogate learnt from all scores, of several random changes that are repaired to
 //     the budget by the surrogate's steepest steps.
 //
-// Children are scored beside their parent on a slice of the first stage's length, the best and the parent again on one of the last's. Steps that
-// the tokens of evopress do not pay for end the search; where they do not even pay for the measurements, it is evopress.
+// Children are scored beside their parent on a slice of the first stage's length, the best and the parent again on one of the last's, and near-ties
+// on longer ones (duel). A generation that the tokens of evopress do not pay for is not begun; where they do not even pay for the measurements,
+// it is evopress.
 type finch struct {
 	*steps
 	ops      *Operators
@@ -52,7 +53,6 @@ type finch struct {
 func newFinch(o *Operators, settings Settings, seed uint64) (Strategy, error) {
 	tokens, last := int64(settings.Tokens[0]), int64(settings.lastTokens())
 	total := settings.TotalTokens()
-	generation := int64(settings.Offspring+1)*tokens + int64(settings.Survivors[0]+1)*last
 	errors := settings.LocalErrors
 	if errors == nil {
 		errors = o.steepness()
@@ -63,7 +63,7 @@ func newFinch(o *Operators, settings Settings, seed uint64) (Strategy, error) {
 		return newEvoPress(o, settings, seed)
 	}
 	f := &finch{
-		steps: newSteps(Effort{Tokens: total, Generations: int(total / generation)}), ops: o, settings: settings, seed: seed,
+		steps: newSteps(Effort{Tokens: total, Generations: int(total / breedTokens(settings))}), ops: o, settings: settings, seed: seed,
 		scored: map[string]Candidate{}, left: total, surveyed: none.ID,
 	}
 	naive, operator, err := o.naive(settings)
@@ -92,6 +92,11 @@ func newFinch(o *Operators, settings Settings, seed uint64) (Strategy, error) {
 	return f, nil
 }
 
+// breedTokens is what a generation takes at most, without a survey and a duel.
+func breedTokens(s Settings) int64 {
+	return int64(s.Offspring+1)*int64(s.Tokens[0]) + int64(s.Survivors[0]+1)*int64(s.lastTokens())
+}
+
 // startAt adds a start, unless it is there.
 func (f *finch) startAt(g Genome, operator string) {
 	if _, ok := f.scored[string(g)]; !ok {
@@ -117,7 +122,7 @@ func (f *finch) next() {
 	f.longest = f.longestDuel()
 	better := f.parent.ID != f.surveyed
 	survey := better && (f.surveys < surveysInARow && f.stalled == 0 || f.stalled >= patience)
-	most := int64(f.settings.Offspring+1)*int64(f.settings.Tokens[0]) + int64(f.settings.Survivors[0]+1)*int64(f.settings.lastTokens()) + f.duelTokens()
+	most := breedTokens(f.settings) + f.duelTokens()
 	if survey {
 		most += int64(1+len(f.ops.neighbours(f.parent.Genome))) * int64(f.settings.Tokens[0])
 	}

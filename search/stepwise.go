@@ -90,16 +90,23 @@ func (ind *Individual) exceeds(over []int64) bool {
 func (ind *Individual) relief(i int, over []int64) float64 {
 	sum := 0.0
 	for c, excess := range over {
-		switch {
-		case excess == 0:
-		case ind.kept(i):
-			sum += float64(ind.saved(i, c)) / float64(excess)
-		case ind.canLower(i):
-			levels, l := ind.Space.Sites[i].Levels, ind.Levels[i]
-			sum += float64(levels[l].Costs[c]-levels[l-1].Costs[c]) / float64(excess)
+		if excess > 0 {
+			sum += float64(ind.stepSaves(i, c)) / float64(excess)
 		}
 	}
 	return sum
+}
+
+// stepSaves is how much of constraint c a step down at site i saves; 0 if there is none.
+func (ind *Individual) stepSaves(i, c int) int64 {
+	switch {
+	case ind.kept(i):
+		return ind.saved(i, c)
+	case ind.canLower(i):
+		levels, l := ind.Space.Sites[i].Levels, ind.Levels[i]
+		return levels[l].Costs[c] - levels[l-1].Costs[c]
+	}
+	return 0
 }
 
 // raise takes the step up that heals most for what it costs while any fits, and goes on with steps that heal nothing

@@ -149,18 +149,14 @@ func interpolated(d damages, plan []probe, errors [][]float64) damages {
 		top := len(e) - 1
 		x := func(l int) float64 { return math.Sqrt(max(0, e[l])) - math.Sqrt(max(0, e[top])) }
 		points := []point{{0, 0}}
-		all[i] = slices.Clone(d[i])
-		known := map[int]bool{top: true}
+		first := next
 		for ; next < len(plan) && plan[next].site == i; next++ {
 			l := int(plan[next].level)
-			known[l] = true
 			points = append(points, point{x(l), math.Sqrt(max(0, d[i][l]))})
 		}
 		slices.SortFunc(points, func(a, b point) int { return cmp.Compare(a.x, b.x) })
+		all[i] = slices.Clone(d[i])
 		for l := range top {
-			if known[l] {
-				continue
-			}
 			k := 1 // the segment around x(l), or the nearest
 			for k < len(points)-1 && points[k].x < x(l) {
 				k++
@@ -171,6 +167,9 @@ func interpolated(d damages, plan []probe, errors [][]float64) damages {
 				y = a.y + (b.y-a.y)*(x(l)-a.x)/(b.x-a.x)
 			}
 			all[i][l] = square(max(0, y))
+		}
+		for _, p := range plan[first:next] {
+			all[i][p.level] = d[i][p.level]
 		}
 	}
 	return all
